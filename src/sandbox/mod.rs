@@ -1,0 +1,1 @@
+//! A stateful stand-in for CARTO behind real HTTP.

@@ -1,0 +1,3 @@
+//! The pure heart: it decides. No IO, no async, no clock reading, no randomness, no logging.
+
+pub mod trigger;

@@ -1,0 +1,1 @@
+//! When: occurrences of a schedule.
