@@ -12,5 +12,7 @@
 pub mod sandbox;
 pub mod sched;
 pub mod secret;
+pub mod store;
 pub mod systemd;
 pub mod telemetry;
+pub mod warehouse;

@@ -1,0 +1,86 @@
+//! What a person should hear; stored in the same transaction as the change that caused it.
+
+use super::id::{RunId, ScheduleName};
+use super::time::Timestamp;
+
+/// What a notice is about. The words are what `[notify]` channels will subscribe to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoticeKind {
+    /// A run failed for good.
+    Failed,
+    /// A run reached its time limit.
+    TimedOut,
+    /// How a run ended cannot be known.
+    Lost,
+    /// A run was cancelled.
+    Cancelled,
+    /// A run started too late or was skipped because it could not start in time.
+    Late,
+    /// Times passed while nobody watched and were not run.
+    Missed,
+    /// A series is skipped because the end of its last run is unknown.
+    Occupied,
+    /// A connection does not work; one notice for a whole outage.
+    Incident,
+    /// The connection works again.
+    Recovered,
+    /// The clock cannot be believed, or a cursor lies in the future.
+    Clock,
+    /// A job with our marker that the store did not know.
+    Adopted,
+    /// Something that must not happen happened: an illegal transition, a trigger that does not advance.
+    Bug,
+}
+
+/// Every kind with its word.
+pub const KINDS: [(NoticeKind, &str); 12] = [
+    (NoticeKind::Failed, "failed"),
+    (NoticeKind::TimedOut, "timed_out"),
+    (NoticeKind::Lost, "lost"),
+    (NoticeKind::Cancelled, "cancelled"),
+    (NoticeKind::Late, "late"),
+    (NoticeKind::Missed, "missed"),
+    (NoticeKind::Occupied, "occupied"),
+    (NoticeKind::Incident, "incident"),
+    (NoticeKind::Recovered, "recovered"),
+    (NoticeKind::Clock, "clock"),
+    (NoticeKind::Adopted, "adopted"),
+    (NoticeKind::Bug, "bug"),
+];
+
+impl NoticeKind {
+    /// The word used in the store and in the configuration.
+    pub fn word(self) -> &'static str {
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("bug", |(_, word)| word)
+    }
+
+    /// Reads [`word`](Self::word) back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        KINDS
+            .iter()
+            .find(|(_, w)| *w == word)
+            .map(|(kind, _)| *kind)
+    }
+}
+
+/// What a person should hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Stable: the same cause makes the same id, so a notice is stored once.
+    pub id: String,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The schedule it concerns, when it concerns one.
+    pub schedule: Option<ScheduleName>,
+    /// The run it concerns, when it concerns one.
+    pub run: Option<RunId>,
+    /// One line.
+    pub subject: String,
+    /// The rest: what is known and what to do.
+    pub body: String,
+}

@@ -1,0 +1,281 @@
+//! A run and its state machine: the one place that knows what follows what.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::{Marker, Parameters, Submission};
+use super::fault::Fault;
+use super::id::{JobId, RunId};
+use super::outcome::Outcome;
+use super::schedule::Definition;
+use super::time::{Mono, Now, Timestamp, civil};
+use super::trigger::Fold;
+
+/// How a run came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Its occurrence was decided on time.
+    Planned,
+    /// Its occurrence was missed and the misfire policy runs it.
+    CaughtUp,
+    /// Somebody asked for it.
+    Manual,
+    /// A job with our marker was found that the store did not know.
+    Adopted,
+}
+
+impl Origin {
+    /// Every origin with its word.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Planned, "planned"),
+        (Self::CaughtUp, "caught_up"),
+        (Self::Manual, "manual"),
+        (Self::Adopted, "adopted"),
+    ];
+
+    /// The word used in the store and in JSON.
+    pub fn word(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(o, _)| *o == self)
+            .map_or("planned", |(_, w)| w)
+    }
+}
+
+/// Why the vendor was, or will be, asked to stop a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CancelWhy {
+    /// The time limit passed.
+    Timeout,
+    /// A person asked.
+    Asked,
+    /// A newer run of the series takes its place (`overlap = "cancel_other"`).
+    Superseded,
+}
+
+impl CancelWhy {
+    /// Every reason with its word.
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::Timeout, "timeout"),
+        (Self::Asked, "asked"),
+        (Self::Superseded, "superseded"),
+    ];
+
+    /// The word used in the store and in JSON.
+    pub fn word(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(o, _)| *o == self)
+            .map_or("asked", |(_, w)| w)
+    }
+}
+
+/// Where a run stands. Times of the [`Mono`] clock are moved by [`Run::rebase`] when another process takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Stored; waits for its time, its series, a slot or its connection.
+    Pending,
+    /// The intent is stored; the request may or may not have left.
+    Submitting {
+        /// When the intent was stored.
+        since: Mono,
+        /// The same on the wall clock: job lists are read from there.
+        intent: Timestamp,
+    },
+    /// The request left and its answer is unknown.
+    InDoubt {
+        /// When the intent was stored, on the wall clock.
+        intent: Timestamp,
+        /// From when on absence from the list means something; begins anew after a restart.
+        settled: Mono,
+        /// When to stop looking.
+        give_up: Mono,
+    },
+    /// The vendor acknowledged a job; it is polled.
+    Running {
+        /// The job.
+        job: JobId,
+        /// When it was acknowledged.
+        accepted: Mono,
+        /// Polls made so far: decides the pause before the next.
+        polls: u32,
+        /// When to ask next.
+        next_poll: Mono,
+        /// How often in a row the vendor did not know the job, and since when.
+        gone: Option<(u32, Mono)>,
+    },
+    /// The vendor was asked to stop it; confirmation is awaited.
+    Cancelling {
+        /// The job.
+        job: JobId,
+        /// Why.
+        why: CancelWhy,
+        /// When the wish arose.
+        since: Mono,
+        /// Requests to stop that were made so far.
+        asked: u32,
+        /// When to ask next how it stands.
+        next_poll: Mono,
+    },
+    /// An attempt ended for certain without success; another follows.
+    Backoff {
+        /// When the next attempt may start.
+        until: Mono,
+    },
+    /// Terminal for this generation.
+    Finished(Outcome),
+}
+
+impl RunState {
+    /// The word used in the store, in JSON and in tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Submitting { .. } => "submitting",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Running { .. } => "running",
+            Self::Cancelling { .. } => "cancelling",
+            Self::Backoff { .. } => "backoff",
+            Self::Finished(_) => "finished",
+        }
+    }
+
+    /// Every word, for `runs --state`.
+    pub const WORDS: [&'static str; 7] = [
+        "pending",
+        "submitting",
+        "in_doubt",
+        "running",
+        "cancelling",
+        "backoff",
+        "finished",
+    ];
+}
+
+/// One occurrence of one series, or one request by hand, through all its attempts: its present state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its identity.
+    pub id: RunId,
+    /// The nominal wall time in the schedule's zone; inside a gap the missing time.
+    pub civil: civil::DateTime,
+    /// Which of two equal wall times, when the clock was set back.
+    pub fold: Fold,
+    /// When it may start: the instant plus jitter.
+    pub due: Timestamp,
+    /// How it came to be.
+    pub origin: Origin,
+    /// When it was decided.
+    pub planned: Timestamp,
+    /// The hash of the configuration that planned it.
+    pub config: Arc<str>,
+    /// The definition that it started with.
+    pub definition: Arc<Definition>,
+    /// Its parameters, rendered once; equal for every attempt.
+    pub parameters: Parameters,
+    /// Where it stands.
+    pub state: RunState,
+    /// The number of the last submission, from 1; 0 before the first.
+    pub attempt: u32,
+    /// Attempts that were used up. A fault of the connection uses up none.
+    pub failures: u32,
+    /// The wish to stop it, remembered until there is a job to stop.
+    pub cancel: Option<CancelWhy>,
+    /// The last fault.
+    pub fault: Option<Fault>,
+    /// The last job.
+    pub job: Option<JobId>,
+    /// When the last attempt was handed to the vendor.
+    pub submitted: Option<Timestamp>,
+    /// When it finished.
+    pub finished: Option<Timestamp>,
+}
+
+/// One line of a run's story, append-only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, one word: `planned`, `submitting`, `accepted`, `refused`, `found`, `finished`…
+    pub what: Cow<'static, str>,
+    /// The state it led to.
+    pub state: Cow<'static, str>,
+    /// The submission it concerns; 0 when none.
+    pub attempt: u32,
+    /// Why, in words for people.
+    pub why: Option<String>,
+    /// The fault, when there was one.
+    pub fault: Option<Fault>,
+    /// The job, when one became known.
+    pub job: Option<JobId>,
+}
+
+impl Run {
+    /// What leaves with the present attempt.
+    pub fn submission(&self, instance: &str) -> Submission {
+        Submission {
+            target: self.definition.target.clone(),
+            query: self.definition.query.clone(),
+            parameters: self.parameters.clone(),
+            marker: Marker {
+                instance: instance.to_owned(),
+                run: self.id.clone(),
+                attempt: self.attempt,
+            },
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.state {
+            RunState::Finished(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Moves the elapsed times of a run that another process stored at `saved` onto the clock of this one: what had
+    /// elapsed then plus the wall time in between, which counts only when it is not negative.
+    pub fn rebase(&mut self, saved: Now, now: Now) {
+        let away = super::time::between(saved.wall, now.wall);
+        let shift = |m: &mut Mono| {
+            let ahead = m.0.saturating_sub(saved.mono.0);
+            let shifted = Mono(now.mono.0.saturating_add(ahead));
+            *m = shifted.minus(away);
+        };
+        match &mut self.state {
+            RunState::Pending | RunState::Finished(_) => {}
+            RunState::Submitting { since, .. } => shift(since),
+            RunState::InDoubt {
+                settled, give_up, ..
+            } => {
+                shift(settled);
+                shift(give_up);
+            }
+            RunState::Running {
+                accepted,
+                next_poll,
+                gone,
+                ..
+            } => {
+                shift(accepted);
+                shift(next_poll);
+                if let Some((_, since)) = gone {
+                    shift(since);
+                }
+            }
+            RunState::Cancelling {
+                since, next_poll, ..
+            } => {
+                shift(since);
+                shift(next_poll);
+            }
+            RunState::Backoff { until } => shift(until),
+        }
+    }
+}
+
+/// How far an elapsed time is from its limit; kept here so that limits are spelled once.
+pub fn passed(since: Mono, limit: Duration, now: Mono) -> bool {
+    now >= since.plus(limit)
+}

@@ -1,0 +1,34 @@
+//! Jobs at the vendor: the one door, four questions. No implementation is named here.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::sched::call::{Submission, Target};
+use crate::sched::id::JobId;
+use crate::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
+use crate::sched::time::Timestamp;
+
+/// What came back, with the vendor's clock (the `Date` header) when it sent one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heard<T> {
+    /// What was said, already classed.
+    pub answer: T,
+    /// The vendor's clock.
+    pub date: Option<Timestamp>,
+}
+
+/// An answer, some time later. Never an error: what goes wrong is part of the answer.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Heard<T>> + Send + 'a>>;
+
+/// A connection to a vendor. Every call ends within the connection's request time limit; no call follows a redirect,
+/// and no submission is ever repeated by the client itself.
+pub trait JobClient: Send + Sync {
+    /// Create a job.
+    fn submit<'a>(&'a self, submission: &'a Submission) -> Reply<'a, SubmitAnswer>;
+    /// How does it stand?
+    fn poll<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, PollAnswer>;
+    /// Stop it.
+    fn cancel<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, CancelAnswer>;
+    /// Jobs created since then, as far as the vendor lists them.
+    fn list<'a>(&'a self, target: &'a Target, since: Timestamp) -> Reply<'a, ListAnswer>;
+}
