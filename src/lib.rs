@@ -16,3 +16,4 @@ pub mod store;
 pub mod systemd;
 pub mod telemetry;
 pub mod warehouse;
+pub mod zones;

@@ -67,3 +67,24 @@ pub struct TimeRange {
     /// Part of the range.
     pub upto: Timestamp,
 }
+
+/// A duration for people: `1h 30m`, `45s`, `250ms`.
+pub fn words(d: Duration) -> String {
+    let (secs, millis) = (d.as_secs(), d.subsec_millis());
+    let parts = [
+        (secs / 86_400, "d"),
+        (secs / 3600 % 24, "h"),
+        (secs / 60 % 60, "m"),
+        (secs % 60, "s"),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .take(2)
+        .map(|(n, unit)| format!("{n}{unit}"))
+        .collect();
+    match shown.is_empty() {
+        true => format!("{millis}ms"),
+        false => shown.join(" "),
+    }
+}
