@@ -5,18 +5,23 @@
 //! and no logging; it can be replayed, simulated and tested in virtual time. Every `match` on the state of a run
 //! lives here.
 //!
-//! Where to read first: `run.rs` (the state machine), `plan.rs` (a span of time into decisions), `scheduler/`.
+//! Where to read first: `run.rs` and `machine.rs` (the state machine), `plan.rs` (a span of time into decisions), `scheduler/`.
 
 pub mod call;
 pub mod fault;
 pub mod id;
+pub mod machine;
 pub mod notice;
 pub mod outcome;
+pub mod pace;
+pub mod plan;
 pub mod policy;
 pub mod run;
 pub mod schedule;
+pub mod scheduler;
 pub mod step;
 pub mod time;
 pub mod trigger;
 
+pub use scheduler::Scheduler;
 pub use step::{Change, Effect, Input, Step};

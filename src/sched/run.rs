@@ -1,8 +1,7 @@
-//! A run and its state machine: the one place that knows what follows what.
+//! A run: its states and what is known of it. What follows what is `machine.rs`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::call::{Marker, Parameters, Submission};
 use super::fault::Fault;
@@ -52,14 +51,17 @@ pub enum CancelWhy {
     Asked,
     /// A newer run of the series takes its place (`overlap = "cancel_other"`).
     Superseded,
+    /// Its schedule or set is no longer in the configuration.
+    Removed,
 }
 
 impl CancelWhy {
     /// Every reason with its word.
-    pub const ALL: [(Self, &'static str); 3] = [
+    pub const ALL: [(Self, &'static str); 4] = [
         (Self::Timeout, "timeout"),
         (Self::Asked, "asked"),
         (Self::Superseded, "superseded"),
+        (Self::Removed, "removed"),
     ];
 
     /// The word used in the store and in JSON.
@@ -80,12 +82,12 @@ pub enum RunState {
     Submitting {
         /// When the intent was stored.
         since: Mono,
-        /// The same on the wall clock: job lists are read from there.
+        /// The same on the vendor's clock: job lists are read from there.
         intent: Timestamp,
     },
     /// The request left and its answer is unknown.
     InDoubt {
-        /// When the intent was stored, on the wall clock.
+        /// When the intent was stored, on the vendor's clock.
         intent: Timestamp,
         /// From when on absence from the list means something; begins anew after a restart.
         settled: Mono,
@@ -113,9 +115,9 @@ pub enum RunState {
         why: CancelWhy,
         /// When the wish arose.
         since: Mono,
-        /// Requests to stop that were made so far.
-        asked: u32,
-        /// When to ask next how it stands.
+        /// Polls made so far since the wish: every other turn asks the vendor again to stop it.
+        polls: u32,
+        /// When to ask next, to stop or how it stands.
         next_poll: Mono,
     },
     /// An attempt ended for certain without success; another follows.
@@ -180,6 +182,8 @@ pub struct Run {
     pub attempt: u32,
     /// Attempts that were used up. A fault of the connection uses up none.
     pub failures: u32,
+    /// May be with the vendor beside other runs of its series (`allow_all`, `fire --anyway`).
+    pub beside: bool,
     /// The wish to stop it, remembered until there is a job to stop.
     pub cancel: Option<CancelWhy>,
     /// The last fault.
@@ -212,6 +216,38 @@ pub struct Record {
 }
 
 impl Run {
+    /// A run that was just decided: nothing of it has left yet. Its parameters are those of its definition.
+    pub fn pending(
+        id: RunId,
+        (civil, fold): (civil::DateTime, Fold),
+        due: Timestamp,
+        origin: Origin,
+        definition: Arc<Definition>,
+        planned: Timestamp,
+        config: Arc<str>,
+    ) -> Self {
+        Self {
+            id,
+            civil,
+            fold,
+            due,
+            origin,
+            planned,
+            config,
+            parameters: definition.parameters.clone(),
+            definition,
+            state: RunState::Pending,
+            attempt: 0,
+            failures: 0,
+            beside: false,
+            cancel: None,
+            fault: None,
+            job: None,
+            submitted: None,
+            finished: None,
+        }
+    }
+
     /// What leaves with the present attempt.
     pub fn submission(&self, instance: &str) -> Submission {
         Submission {
@@ -223,6 +259,44 @@ impl Run {
                 run: self.id.clone(),
                 attempt: self.attempt,
             },
+        }
+    }
+
+    /// The latest wall time of its next submission, from when it was due; a run that was caught up counts from when that
+    /// was decided, since whether it is too late by then is what the misfire policy says. Each attempt that was used up
+    /// may have taken its whole time, and the next has as long to start as the first.
+    pub fn start_deadline(&self) -> Timestamp {
+        let d = &self.definition;
+        let tries = self.failures.saturating_add(1);
+        let starting = d.start_deadline.saturating_mul(tries);
+        let longest = d
+            .timeout
+            .saturating_add(d.cancel_grace)
+            .saturating_add(d.policies.retry.max_backoff);
+        let tried = longest.saturating_mul(self.failures);
+        let from = match self.origin {
+            Origin::CaughtUp => self.planned.max(self.due),
+            _ => self.due,
+        };
+        super::time::later(from, starting.saturating_add(tried))
+    }
+
+    /// Until when a job of a lost run may still live at the vendor.
+    pub fn may_live_until(&self) -> Timestamp {
+        super::time::later(
+            self.submitted.unwrap_or(self.planned),
+            self.definition.timeout,
+        )
+    }
+
+    /// Whether it is, or may be, with the vendor: what `max_in_flight` counts.
+    pub fn in_flight(&self) -> bool {
+        match self.state {
+            RunState::Submitting { .. }
+            | RunState::InDoubt { .. }
+            | RunState::Running { .. }
+            | RunState::Cancelling { .. } => true,
+            RunState::Pending | RunState::Backoff { .. } | RunState::Finished(_) => false,
         }
     }
 
@@ -273,9 +347,4 @@ impl Run {
             RunState::Backoff { until } => shift(until),
         }
     }
-}
-
-/// How far an elapsed time is from its limit; kept here so that limits are spelled once.
-pub fn passed(since: Mono, limit: Duration, now: Mono) -> bool {
-    now >= since.plus(limit)
 }

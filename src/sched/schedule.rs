@@ -35,3 +35,43 @@ pub struct Definition {
     /// Higher goes first when runs wait for a slot; 0 by default.
     pub priority: i32,
 }
+
+/// What a connection allows and how long its answers may take: all that the heart knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionLimits {
+    /// Its name in the configuration.
+    pub name: ConnectionName,
+    /// Where new submissions go.
+    pub target: Target,
+    /// Requests of all kinds to the host in any 60 s; one budget for all connections of a host.
+    pub requests_per_minute: u32,
+    /// Runs that may be with the vendor at once.
+    pub max_in_flight: u32,
+    /// The pauses between polls of one job.
+    pub poll: PollPlan,
+    /// The time limit of one request.
+    pub request_timeout: Duration,
+    /// The longest a created job may stay out of the job list.
+    pub list_lag: Duration,
+    /// When to stop looking for a job in doubt, from the intent.
+    pub give_up: Duration,
+}
+
+/// The pauses between polls of one job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PollPlan {
+    /// After the submission.
+    pub first: Duration,
+    /// By how much the pause grows.
+    pub factor: f64,
+    /// The longest pause.
+    pub max: Duration,
+}
+
+impl PollPlan {
+    /// The pause after so many polls.
+    pub fn pause(&self, polls: u32) -> Duration {
+        let grown = self.first.as_secs_f64() * self.factor.powi(polls.min(1000) as i32);
+        Duration::try_from_secs_f64(grown.min(self.max.as_secs_f64())).unwrap_or(self.max)
+    }
+}

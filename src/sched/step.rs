@@ -41,6 +41,8 @@ pub enum Input {
         /// Whether it is.
         synchronised: bool,
     },
+    /// It is time for the daily check: every connection is asked for proof that its job list can be read.
+    Doctor,
     /// Somebody asks for a run.
     Fire {
         /// To answer by.
@@ -230,10 +232,31 @@ pub struct Missed {
 /// What is remembered of a connection: it makes the absence of a job provable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionMemory {
-    /// The last job that was accepted, and when.
-    pub last_accepted: Option<(JobId, Timestamp)>,
+    /// Jobs that were accepted, with the time, oldest first: at most [`ConnectionMemory::MAX`], minutes apart but for
+    /// the last, so that one of them lies before any submission in doubt.
+    pub accepted: Vec<(JobId, Timestamp)>,
     /// When a wide list last showed a job of ours with its marker.
     pub proven: Option<Timestamp>,
+}
+
+impl ConnectionMemory {
+    /// The most jobs that are remembered.
+    pub const MAX: usize = 8;
+    /// How far they lie apart at least, but for the last.
+    const APART: Duration = Duration::from_secs(180);
+
+    /// Remembers one more accepted job.
+    pub fn remember(&mut self, job: JobId, at: Timestamp) {
+        if let [.., (_, before), (_, last)] = self.accepted.as_slice()
+            && super::time::between(*before, *last) < Self::APART
+        {
+            self.accepted.pop();
+        }
+        self.accepted.push((job, at));
+        if self.accepted.len() > Self::MAX {
+            self.accepted.remove(0);
+        }
+    }
 }
 
 /// What is done after the changes of the same step are durable.
@@ -286,6 +309,9 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+/// How far [`Saved::recent`] goes back before the mark.
+pub const RECENT: Duration = Duration::from_secs(48 * 3600);
+
 /// What the store knows at a start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
@@ -323,15 +349,4 @@ pub struct Decided {
     pub civil: civil::DateTime,
     /// Which of two equal wall times.
     pub fold: super::trigger::Fold,
-}
-
-/// The pauses between polls of one job.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PollPlan {
-    /// After the submission.
-    pub first: Duration,
-    /// By how much the pause grows.
-    pub factor: f64,
-    /// The longest pause.
-    pub max: Duration,
 }

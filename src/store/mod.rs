@@ -2,6 +2,7 @@
 //!
 //! Every store passes the suite in `tests/it/store_conformance.rs`. No implementation is named here.
 
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -90,6 +91,17 @@ pub struct Story {
     pub records: Vec<Record>,
     /// The notices that it caused.
     pub notices: Vec<Notice>,
+}
+
+/// An outage of a connection that people were told of, and that is not known to have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Since when the connection does not work.
+    pub since: Timestamp,
+    /// When people were told.
+    pub at: Timestamp,
+    /// What is wrong with it.
+    pub fault: String,
 }
 
 /// Work on the store that is not part of any decision.

@@ -1,0 +1,138 @@
+//! Jobs with our marker that a list shows: the answer to a doubt, or what a database that is older than the world does
+//! not know (docs/adr/0015).
+//!
+//! Invariant: what is on record is never taken in again; of several jobs of a run the last attempt counts.
+
+use super::Scheduler;
+use crate::sched::call::{ListedJob, Marker};
+use crate::sched::id::{RunId, RunKind};
+use crate::sched::machine::Event;
+use crate::sched::notice::{Notice, NoticeKind};
+use crate::sched::run::{Origin, Run, RunState};
+use crate::sched::step::RECENT;
+use crate::sched::time::{Now, TimeZone, Timestamp, earlier};
+use crate::sched::trigger::Fold;
+
+impl Scheduler {
+    /// A job with our marker: the answer to a doubt, or something that an older database does not know.
+    pub(super) fn recognise(
+        &mut self,
+        index: usize,
+        listed: &ListedJob,
+        marker: &Marker,
+        sweep: bool,
+        now: Now,
+    ) {
+        let Some(slot) = self.by_run.get(&marker.run).copied() else {
+            if sweep {
+                self.adopt(index, listed, marker, now);
+            }
+            return;
+        };
+        let Some(live) = self.runs.get_mut(&slot) else {
+            return;
+        };
+        let found = match live.run.state {
+            RunState::InDoubt { .. } => live.run.attempt <= marker.attempt,
+            RunState::Submitting { .. } | RunState::Finished(_) => false,
+            // Made by a later life of an older copy of the database.
+            _ => live.run.attempt < marker.attempt,
+        };
+        if found {
+            if let Some(awaiting) = live.awaiting.take() {
+                // It is about the job of an earlier attempt.
+                let circuit = &mut self.connections[live.connection].circuit;
+                circuit.unheard(awaiting.sequence, now.mono);
+            }
+            live.run.attempt = marker.attempt;
+            self.apply(slot, Event::Found(listed.job.clone()), now);
+            self.remember(index, listed.job.clone(), listed.created, now);
+        }
+    }
+
+    /// A job of ours that the store does not know: the database was restored from a copy. It is taken in under its own
+    /// id, so that its occurrence is not run again.
+    fn adopt(&mut self, index: usize, listed: &ListedJob, marker: &Marker, now: Now) {
+        let id = &marker.run;
+        if self.is_on_record(id) {
+            return;
+        }
+        let series = self.series_by_id.get(&id.series).copied();
+        let passed_over =
+            series.is_some_and(|s| !id.is_manual() && self.series[s].has_decided(id.instant));
+        let body = match series {
+            None => "Its schedule is not in the configuration, so it is not watched.",
+            Some(s)
+                if self.series[s].definition.target != self.connections[index].limits.target =>
+            {
+                "It is at another address than its schedule is now, so it is not watched."
+            }
+            Some(_) if passed_over => {
+                "Its time had been passed over at this start, which stays on record, so it is not watched. Was the \
+                 database restored from a copy?"
+            }
+            Some(_) => {
+                "It is watched to its end as that run. Was the database restored from a copy?"
+            }
+        };
+        self.tell(Notice {
+            id: format!("{id}:adopted:{}", listed.job),
+            kind: NoticeKind::Adopted,
+            at: now.wall,
+            schedule: Some(id.series.schedule.clone()),
+            run: series.map(|_| id.clone()),
+            subject: format!(
+                "job {} of {id} was found that the database does not know",
+                listed.job
+            ),
+            body: body.to_owned(),
+        });
+        let Some(series) = series.filter(|_| !passed_over) else {
+            return;
+        };
+        let definition = std::sync::Arc::clone(&self.series[series].definition);
+        if definition.target != self.connections[index].limits.target {
+            return;
+        }
+        let key = (id.series.clone(), id.instant);
+        self.decided.instants.insert(key);
+        self.remember_key(id);
+        let zone = self.series[series].trigger.zone().clone();
+        let mut run = Run::pending(
+            id.clone(),
+            (civil_of(id.instant, zone), Fold::First),
+            id.instant,
+            Origin::Adopted,
+            definition,
+            now.wall,
+            std::sync::Arc::clone(&self.config),
+        );
+        run.attempt = marker.attempt;
+        run.submitted = listed.created;
+        let slot = self.plan_run(run, now);
+        self.apply(slot, Event::Found(listed.job.clone()), now);
+        self.remember(index, listed.job.clone(), listed.created, now);
+    }
+
+    /// Whether the store knew the run at the start: it names those of the last two days, and has all that were planned
+    /// up to its mark.
+    fn is_on_record(&self, id: &RunId) -> bool {
+        if id.instant < earlier(self.known, RECENT) {
+            return true;
+        }
+        match &id.kind {
+            RunKind::Manual(client) => self.manual.contains_key(client),
+            RunKind::Generation(_) => {
+                let series = self.series_by_id.get(&id.series);
+                let born = series.map_or(Timestamp::MIN, |index| self.series[*index].born);
+                let key = (id.series.clone(), id.instant);
+                self.decided.instants.contains(&key)
+                    || (id.instant <= self.known && id.instant > born)
+            }
+        }
+    }
+}
+
+fn civil_of(instant: Timestamp, zone: TimeZone) -> crate::sched::time::civil::DateTime {
+    instant.to_zoned(zone).datetime()
+}

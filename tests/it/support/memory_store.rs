@@ -1,0 +1,417 @@
+//! The reference store: what every store must do, in plain collections. The simulation runs on it, too.
+//!
+//! It has the same duties as a real one, save that it ends with the process.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nightcall::sched::id::{ConnectionName, RunId, SeriesId};
+use nightcall::sched::notice::Notice;
+use nightcall::sched::outcome::Outcome;
+use nightcall::sched::run::{Record, Run, RunState};
+use nightcall::sched::schedule::Definition;
+use nightcall::sched::step::{Change, ConnectionMemory, Decided, Missed, Saved, SavedSeries};
+use nightcall::sched::time::{Now, TimeRange, Timestamp, earlier, later};
+use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
+
+const RECENT: Duration = Duration::from_secs(48 * 3600);
+
+/// A store in memory. Clones are the same store; [`MemoryStore::copy`] makes another one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MemoryStore(Arc<Mutex<State>>);
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    instance: Option<String>,
+    epoch: u64,
+    held: Option<(Holder, Timestamp)>,
+    mark: Option<Timestamp>,
+    runs: BTreeMap<RunId, StoredRun>,
+    /// Runs of `runs` that are not finished, so that a start does not read all of history.
+    live: HashSet<RunId>,
+    series: BTreeMap<SeriesId, Series>,
+    missed: Vec<Missed>,
+    notices: Vec<Notice>,
+    told: HashSet<String>,
+    connections: BTreeMap<ConnectionName, ConnectionMemory>,
+}
+
+#[derive(Clone, Debug)]
+struct StoredRun {
+    run: Run,
+    changed: Now,
+    records: Vec<Record>,
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    cursor: Timestamp,
+    definition: Arc<Definition>,
+    open: bool,
+}
+
+impl MemoryStore {
+    /// Another store with the same content, as a copy of a database file is.
+    #[allow(dead_code)] // not each test binary copies one
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reply<'a, T: Send + 'a>(result: Result<T, StoreError>) -> Reply<'a, T> {
+    Box::pin(ready(result))
+}
+
+impl Store for MemoryStore {
+    fn instance(&self, wanted: Option<String>) -> Reply<'_, String> {
+        let mut state = self.state();
+        if wanted.is_some() || state.instance.is_none() {
+            state.instance = Some(wanted.unwrap_or_else(|| "nc-memory".to_owned()));
+        }
+        reply(Ok(state.instance.clone().unwrap_or_default()))
+    }
+
+    fn acquire(&self, holder: Holder, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
+        let mut state = self.state();
+        let other = state
+            .held
+            .as_ref()
+            .filter(|(h, until)| *h != holder && *until > now);
+        if other.is_some() {
+            return reply(Err(state.fenced()));
+        }
+        state.epoch += 1;
+        state.held = Some((holder, later(now, trust)));
+        reply(Ok(Lease {
+            epoch: state.epoch,
+            until: later(now, trust),
+        }))
+    }
+
+    fn renew(&self, lease: Lease, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
+        let mut state = self.state();
+        let until = later(now, trust);
+        let renewed = state.guard(&lease).map(|()| {
+            if let Some(held) = &mut state.held {
+                held.1 = until;
+            }
+            Lease {
+                epoch: lease.epoch,
+                until,
+            }
+        });
+        reply(renewed)
+    }
+
+    fn release(&self, lease: Lease) -> Reply<'_, ()> {
+        let mut state = self.state();
+        let released = state.guard(&lease).map(|()| state.held = None);
+        reply(released)
+    }
+
+    fn load(&self) -> Reply<'_, Saved> {
+        reply(Ok(self.state().saved()))
+    }
+
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+        let mut state = self.state();
+        let checked = state.guard(&lease).and_then(|()| state.check(&changes));
+        reply(checked.map(|()| changes.into_iter().for_each(|change| state.apply(change))))
+    }
+
+    fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {
+        reply(Ok(self.state().find(&query)))
+    }
+
+    fn story(&self, run: RunId) -> Reply<'_, Option<Story>> {
+        let state = self.state();
+        let story = state.runs.get(&run).map(|stored| Story {
+            run: stored.run.clone(),
+            records: stored.records.clone(),
+            notices: state
+                .notices
+                .iter()
+                .filter(|n| n.run.as_ref() == Some(&run))
+                .cloned()
+                .collect(),
+        });
+        reply(Ok(story))
+    }
+
+    fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
+        let state = self.state();
+        let mut found: Vec<Missed> = state
+            .missed
+            .iter()
+            .filter(|m| series.as_ref().is_none_or(|s| *s == m.series))
+            .filter(|m| m.range.after < range.upto && m.range.upto > range.after)
+            .cloned()
+            .collect();
+        found.sort_by(|a, b| (a.range.after, &a.series).cmp(&(b.range.after, &b.series)));
+        reply(Ok(found))
+    }
+
+    fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
+        reply(match chore {
+            Chore::Prune {
+                before,
+                per_series,
+                step,
+            } => Ok(self.state().prune(before, per_series, step)),
+            Chore::Checkpoint => Ok(0),
+            Chore::Backup(to) => Err(StoreError::Unavailable(format!(
+                "{}: a store in memory cannot be copied to a file",
+                to.display()
+            ))),
+        })
+    }
+}
+
+impl State {
+    fn fenced(&self) -> StoreError {
+        let holder = match &self.held {
+            Some((holder, _)) => format!("pid {} on {}", holder.pid, holder.host),
+            None => "nobody any more, this lease was given back".to_owned(),
+        };
+        StoreError::Fenced { holder }
+    }
+
+    fn guard(&self, lease: &Lease) -> Result<(), StoreError> {
+        match self.epoch == lease.epoch && self.held.is_some() {
+            true => Ok(()),
+            false => Err(self.fenced()),
+        }
+    }
+
+    /// Finds the change that may not be made, before any is.
+    fn check(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut ahead: HashMap<&RunId, &Run> = HashMap::new();
+        for change in changes {
+            let Change::Run { run, .. } = change else {
+                continue;
+            };
+            let before = ahead
+                .insert(&run.id, run)
+                .or_else(|| self.runs.get(&run.id).map(|stored| &stored.run));
+            if let Some(before) = before
+                && (run.attempt < before.attempt
+                    || before.outcome().is_some_and(|o| run.outcome() != Some(o)))
+            {
+                return Err(StoreError::Corrupt(format!(
+                    "run {} is already finished or further on",
+                    run.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Run { run, record, at } => self.put_run(*run, record, at),
+            Change::Missed(missed) => self.missed.push(missed),
+            Change::Cursor {
+                series,
+                upto,
+                definition,
+            } => {
+                let open = Series {
+                    cursor: upto,
+                    definition,
+                    open: true,
+                };
+                self.series.insert(series, open);
+            }
+            Change::Closed { series, upto } => {
+                if let Some(known) = self.series.get_mut(&series) {
+                    known.cursor = upto;
+                    known.open = false;
+                }
+            }
+            Change::Notice(notice) => {
+                if self.told.insert(notice.id.clone()) {
+                    self.notices.push(notice);
+                }
+            }
+            Change::Mark(mark) => self.mark = self.mark.max(Some(mark)),
+            Change::Connection { name, memory } => {
+                self.connections.insert(name, memory);
+            }
+        }
+    }
+
+    fn put_run(&mut self, run: Run, record: Record, at: Now) {
+        match run.outcome() {
+            None => self.live.insert(run.id.clone()),
+            Some(_) => self.live.remove(&run.id),
+        };
+        match self.runs.get_mut(&run.id) {
+            Some(stored) => {
+                stored.run = run;
+                stored.changed = at;
+                stored.records.push(record);
+            }
+            None => {
+                let stored = StoredRun {
+                    run,
+                    changed: at,
+                    records: vec![record],
+                };
+                self.runs.insert(stored.run.id.clone(), stored);
+            }
+        }
+    }
+
+    fn saved(&self) -> Saved {
+        let open = self.series.iter().filter(|(_, series)| series.open);
+        let mut live: Vec<&StoredRun> = self.live.iter().map(|id| &self.runs[id]).collect();
+        live.sort_by(|a, b| by_time(&a.run, &b.run));
+        let mut lost: Vec<&Run> = self.all().filter(|run| self.may_live(run)).collect();
+        lost.sort_by(|a, b| by_time(a, b));
+        let mut recent: Vec<&Run> = self.all().filter(|run| self.is_recent(run)).collect();
+        recent.sort_by(|a, b| by_time(a, b));
+        Saved {
+            mark: self.mark,
+            series: open
+                .map(|(id, series)| SavedSeries {
+                    series: id.clone(),
+                    cursor: series.cursor,
+                    definition: Arc::clone(&series.definition),
+                })
+                .collect(),
+            live: live
+                .iter()
+                .map(|stored| (stored.run.clone(), stored.changed))
+                .collect(),
+            lost: lost.into_iter().cloned().collect(),
+            recent: recent
+                .into_iter()
+                .map(|run| Decided {
+                    run: run.id.clone(),
+                    civil: run.civil,
+                    fold: run.fold,
+                })
+                .collect(),
+            connections: self
+                .connections
+                .iter()
+                .map(|(name, memory)| (name.clone(), memory.clone()))
+                .collect(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().map(|stored| &stored.run)
+    }
+
+    /// A lost run whose job may still live.
+    fn may_live(&self, run: &Run) -> bool {
+        let submitted = run.submitted.or(run.finished).unwrap_or(run.planned);
+        run.state == RunState::Finished(Outcome::Lost)
+            && self
+                .mark
+                .is_none_or(|mark| later(submitted, run.definition.timeout) > mark)
+    }
+
+    fn is_recent(&self, run: &Run) -> bool {
+        let since = self.mark.map(|mark| earlier(mark, RECENT));
+        since.is_none_or(|since| run.id.instant >= since || run.planned >= since)
+    }
+
+    fn find(&self, query: &RunQuery) -> Vec<Run> {
+        let mut found: Vec<&Run> = self
+            .all()
+            .filter(|run| {
+                let id = &run.id;
+                query
+                    .schedule
+                    .as_ref()
+                    .is_none_or(|s| *s == id.series.schedule)
+                    && query.set.as_ref().is_none_or(|s| *s == id.series.set)
+                    && query.since.is_none_or(|t| id.instant >= t)
+                    && query.until.is_none_or(|t| id.instant <= t)
+                    && query.state.as_ref().is_none_or(|word| {
+                        run.state.word() == word || run.outcome().is_some_and(|o| o.word() == word)
+                    })
+            })
+            .collect();
+        found.sort_by(|a, b| by_time(a, b));
+        let surplus = found
+            .len()
+            .saturating_sub(query.limit.unwrap_or(usize::MAX));
+        found.drain(..surplus);
+        found.into_iter().cloned().collect()
+    }
+
+    fn prune(&mut self, before: Timestamp, per_series: u64, step: usize) -> u64 {
+        let mut free: Vec<&Run> = self
+            .all()
+            .filter(|run| run.outcome().is_some())
+            .filter(|run| !self.is_recent(run) && !self.may_live(run))
+            .collect();
+        free.sort_by(|a, b| by_time(a, b));
+        let old = |run: &Run| run.finished.unwrap_or(run.planned) < before;
+        let aged = free.iter().filter(|run| old(run));
+        let crowded = free
+            .iter()
+            .filter(|run| !old(run) && self.newer_in_series(run) >= per_series);
+        let gone: Vec<RunId> = aged
+            .chain(crowded)
+            .take(step)
+            .map(|run| run.id.clone())
+            .collect();
+        let mut touched = gone.len() as u64;
+        for id in &gone {
+            self.runs.remove(id);
+        }
+        let runs = &self.runs;
+        let mut left = step;
+        self.notices.retain(|notice| {
+            let of_gone = notice.run.as_ref().is_some_and(|run| gone.contains(run));
+            let loose = notice
+                .run
+                .as_ref()
+                .is_none_or(|run| !runs.contains_key(run));
+            let aged = loose && notice.at < before && left > 0;
+            if of_gone || aged {
+                left -= usize::from(!of_gone);
+                self.told.remove(&notice.id);
+                touched += 1;
+            }
+            !(of_gone || aged)
+        });
+        let mut left = step;
+        self.missed.retain(|missed| {
+            let aged = missed.at < before && left > 0;
+            left -= usize::from(aged);
+            touched += u64::from(aged);
+            !aged
+        });
+        let mut left = step;
+        self.series.retain(|_, series| {
+            let aged = !series.open && series.cursor < before && left > 0;
+            left -= usize::from(aged);
+            touched += u64::from(aged);
+            !aged
+        });
+        touched
+    }
+
+    fn newer_in_series(&self, run: &Run) -> u64 {
+        self.all()
+            .filter(|other| other.id.series == run.id.series && other.outcome().is_some())
+            .filter(|other| by_time(other, run).is_gt())
+            .count() as u64
+    }
+}
+
+/// By instant, then by identity.
+fn by_time(a: &Run, b: &Run) -> std::cmp::Ordering {
+    (a.id.instant, &a.id).cmp(&(b.id.instant, &b.id))
+}
