@@ -1,1 +1,8 @@
 //! Integration tests, one binary.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod migrations;
+mod sqlite_file;
+mod store_conformance;
+mod support;

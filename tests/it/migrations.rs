@@ -1,0 +1,185 @@
+//! Every database of a released version opens, is brought to the present version, and reads as it did.
+//!
+//! The databases lie in `tests/golden/store`, one for each version, written at its release by
+//! `cargo test --test it -- --ignored keep_a_database_of_this_version`. The present version is made anew each time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nightcall::sched::fault::{Fault, FaultClass};
+use nightcall::sched::id::ConnectionName;
+use nightcall::sched::outcome::{Outcome, SkipReason};
+use nightcall::sched::run::{CancelWhy, Run, RunState};
+use nightcall::sched::step::{Change, ConnectionMemory, Missed};
+use nightcall::sched::time::{Mono, TimeRange, Timestamp};
+use nightcall::store::sqlite::{SqliteReader, SqliteStore};
+use nightcall::store::{RunQuery, Store};
+
+use crate::support::memory_store::MemoryStore;
+use crate::support::runs::*;
+
+/// Where the version stands in the header of the file.
+const VERSION: std::ops::Range<usize> = 60..64;
+
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store")
+}
+
+/// One run in each state, and one record of each kind. Kept as it is: the databases of old versions hold it.
+fn history() -> Vec<Change> {
+    let mono = |n: i64| Mono(n * 1_000_000_000);
+    let states = [
+        RunState::Pending,
+        RunState::Submitting {
+            since: mono(-5),
+            intent: hour(1),
+        },
+        RunState::InDoubt {
+            intent: hour(1),
+            settled: mono(90),
+            give_up: mono(1800),
+        },
+        RunState::Running {
+            job: job("job-1"),
+            accepted: mono(1),
+            polls: 3,
+            next_poll: mono(7),
+            gone: Some((2, mono(5))),
+        },
+        RunState::Cancelling {
+            job: job("job-2"),
+            why: CancelWhy::Timeout,
+            since: mono(8),
+            polls: 1,
+            next_poll: mono(9),
+        },
+        RunState::Backoff { until: mono(30) },
+        RunState::Finished(Outcome::Succeeded),
+        RunState::Finished(Outcome::Skipped(SkipReason::Busy)),
+        RunState::Finished(Outcome::Lost),
+    ];
+    let runs = states.into_iter().zip(0_i64..).map(|(state, n)| {
+        let mut run = submitting(pending_at(&format!("s{n}/x"), n), hour(n));
+        run.state = state;
+        run
+    });
+    let runs: Vec<Run> = runs.collect();
+    let mut failed = finished(pending_at("failed/x", 1), Outcome::Failed, hour(2));
+    failed.fault = Some(
+        Fault::new(
+            FaultClass::Permanent,
+            "invalidQuery",
+            "Cannot coerce \"2\" to INT64",
+        )
+        .with_remedy("write 2 without quotes"),
+    );
+    let others = [
+        change(&failed),
+        Change::Notice(notice("failed", Some(&failed), hour(2))),
+        Change::Missed(Missed {
+            series: series("s0/x"),
+            range: TimeRange {
+                after: hour(0),
+                upto: hour(4),
+            },
+            count: 4,
+            reason: SkipReason::Missed,
+            at: hour(5),
+        }),
+        Change::Cursor {
+            series: series("s0/x"),
+            upto: hour(1),
+            definition: definition(&series("s0/x")),
+        },
+        Change::Cursor {
+            series: series("s1/x"),
+            upto: hour(1),
+            definition: definition(&series("s1/x")),
+        },
+        Change::Closed {
+            series: series("s1/x"),
+            upto: hour(2),
+        },
+        Change::Mark(hour(5)),
+        Change::Connection {
+            name: ConnectionName::new("carto_dw").unwrap(),
+            memory: ConnectionMemory {
+                accepted: vec![(job("job-1"), hour(1))],
+                proven: Some(hour(2)),
+            },
+        },
+    ];
+    runs.iter().map(change).chain(others).collect()
+}
+
+async fn make(path: &Path) {
+    let store = SqliteStore::open(path).unwrap();
+    store.instance(Some("kept".to_owned())).await.unwrap();
+    let lease = store.acquire(holder(1), TRUST, hour(0)).await.unwrap();
+    store.commit(lease.clone(), history()).await.unwrap();
+    store.release(lease).await.unwrap();
+}
+
+fn version(path: &Path) -> u32 {
+    let bytes = fs::read(path).unwrap();
+    u32::from_be_bytes(bytes[VERSION].try_into().unwrap())
+}
+
+async fn reads_as_it_did(path: &Path) {
+    let expected = MemoryStore::default();
+    let lease = expected.acquire(holder(1), TRUST, hour(0)).await.unwrap();
+    expected.commit(lease, history()).await.unwrap();
+    let store = SqliteStore::open(path).unwrap();
+    assert_eq!(store.instance(None).await.unwrap(), "kept");
+    assert_eq!(store.load().await.unwrap(), expected.load().await.unwrap());
+    let all = expected.runs(RunQuery::default()).await.unwrap();
+    assert_eq!(store.runs(RunQuery::default()).await.unwrap(), all);
+    for run in all {
+        let story = store.story(run.id.clone()).await.unwrap();
+        assert_eq!(story, expected.story(run.id).await.unwrap());
+    }
+    let ever = TimeRange {
+        after: Timestamp::MIN,
+        upto: Timestamp::MAX,
+    };
+    let missed = store.missed(None, ever).await.unwrap();
+    assert_eq!(missed, expected.missed(None, ever).await.unwrap());
+    let lease = store.acquire(holder(1), TRUST, hour(6)).await.unwrap();
+    store
+        .commit(lease, vec![change(&pending_at("new/x", 6))])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn every_old_database_opens_and_reads_as_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let present = folder.path().join("present.db");
+    make(&present).await;
+    let newest = version(&present);
+    let old = fs::read_dir(kept()).into_iter().flatten();
+    let old = old.map(|entry| entry.unwrap().path());
+    for (source, number) in old.chain([present]).zip(0..) {
+        let path = folder.path().join(format!("{number}.db"));
+        fs::copy(&source, &path).unwrap();
+        assert!(version(&path) <= newest, "{}", source.display());
+        reads_as_it_did(&path).await;
+        assert_eq!(version(&path), newest, "{}", source.display());
+        SqliteReader::open(&path).unwrap();
+    }
+}
+
+/// With `NIGHTCALL_KEEP_DATABASE=1`, at a release, the database of this version is kept for later ones.
+#[tokio::test]
+async fn a_database_of_this_version_reads_as_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made.db");
+    make(&made).await;
+    reads_as_it_did(&made).await;
+    if std::env::var_os("NIGHTCALL_KEEP_DATABASE").is_some() {
+        let to = kept().join(format!("v{}.sqlite", version(&made)));
+        assert!(!to.exists(), "{} was kept already", to.display());
+        fs::create_dir_all(kept()).unwrap();
+        fs::copy(&made, &to).unwrap();
+    }
+}

@@ -1,0 +1,871 @@
+//! What every store must do: one suite, run over each of them.
+
+use std::sync::Arc;
+
+use nightcall::sched::id::ConnectionName;
+use nightcall::sched::outcome::{Outcome, SkipReason};
+use nightcall::sched::run::{Run, RunState};
+use nightcall::sched::step::{Change, ConnectionMemory, Missed, Saved};
+use nightcall::sched::time::{TimeRange, Timestamp};
+use nightcall::store::sqlite::SqliteStore;
+use nightcall::store::{Chore, Lease, RunQuery, Store, StoreError, Story};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::support::arbitrary;
+use crate::support::memory_store::MemoryStore;
+use crate::support::runs::*;
+
+/// A store for one test, with what must live as long.
+struct Subject {
+    store: Arc<dyn Store>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+fn memory() -> Subject {
+    Subject {
+        store: Arc::new(MemoryStore::default()),
+        _folder: None,
+    }
+}
+
+fn sqlite() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("nightcall.db")).unwrap();
+    Subject {
+        store: Arc::new(store),
+        _folder: Some(folder),
+    }
+}
+
+macro_rules! suite {
+    ($($case:ident),+ $(,)?) => {
+        mod on_memory { $(#[tokio::test] async fn $case() { super::$case(&super::memory()).await; })+ }
+        mod on_sqlite { $(#[tokio::test] async fn $case() { super::$case(&super::sqlite()).await; })+ }
+    };
+}
+
+suite! {
+    a_commit_reads_back_equal,
+    a_bad_change_in_the_middle_stores_nothing,
+    a_finished_run_keeps_its_outcome,
+    no_run_goes_back_to_an_earlier_attempt,
+    a_run_is_stored_once_and_its_story_grows,
+    a_lease_is_not_taken_from_one_who_is_trusted,
+    a_successor_fences_the_former_holder_and_is_named,
+    a_lease_is_renewed_also_after_the_clock_was_set_back,
+    a_lease_that_was_given_back_is_worth_nothing,
+    an_empty_commit_needs_the_lease_too,
+    of_commits_that_wait_together_only_the_bad_one_fails,
+    runs_come_by_instant_then_identity,
+    runs_are_filtered,
+    a_limit_keeps_the_newest,
+    the_mark_never_goes_back,
+    a_notice_is_stored_once,
+    closed_series_are_not_loaded,
+    lost_runs_are_loaded_while_their_job_may_live,
+    identities_of_two_days_are_loaded,
+    missed_times_are_found_by_overlap,
+    the_memory_of_a_connection_is_replaced,
+    the_instance_is_made_once,
+    readers_see_whole_commits_while_others_write,
+    old_runs_are_pruned_with_what_belongs_to_them,
+    each_series_keeps_its_newest_runs,
+    what_is_still_needed_is_never_pruned,
+    pruning_goes_in_small_steps,
+    nothing_is_found_in_a_new_store,
+}
+
+impl Subject {
+    async fn lease(&self) -> Lease {
+        self.store.acquire(holder(1), TRUST, hour(0)).await.unwrap()
+    }
+
+    async fn commit(&self, lease: &Lease, changes: Vec<Change>) {
+        self.store.commit(lease.clone(), changes).await.unwrap();
+    }
+
+    async fn runs(&self, query: RunQuery) -> Vec<Run> {
+        self.store.runs(query).await.unwrap()
+    }
+
+    async fn story(&self, run: &Run) -> Story {
+        self.store.story(run.id.clone()).await.unwrap().unwrap()
+    }
+
+    async fn load(&self) -> Saved {
+        self.store.load().await.unwrap()
+    }
+
+    async fn prune(&self, before: Timestamp, per_series: u64, step: usize) -> u64 {
+        let chore = Chore::Prune {
+            before,
+            per_series,
+            step,
+        };
+        self.store.maintain(chore).await.unwrap()
+    }
+}
+
+fn is_corrupt(result: &Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::Corrupt(_)))
+}
+
+async fn nothing_is_found_in_a_new_store(subject: &Subject) {
+    assert_eq!(subject.load().await, Saved::default());
+    assert_eq!(subject.runs(RunQuery::default()).await, []);
+    let story = subject.store.story(pending_at("a/x", 1).id).await.unwrap();
+    assert_eq!(story, None);
+}
+
+async fn a_commit_reads_back_equal(subject: &Subject) {
+    let lease = subject.lease().await;
+    let waiting = pending_at("a/x", 1);
+    let sent = submitting(pending_at("b/x", 2), hour(2));
+    let done = finished(sent.clone(), Outcome::Failed, hour(3));
+    let changes = vec![
+        change(&waiting),
+        change(&sent),
+        Change::Mark(hour(2)),
+        Change::Cursor {
+            series: series("a/x"),
+            upto: hour(1),
+            definition: definition(&series("a/x")),
+        },
+    ];
+    subject.commit(&lease, changes).await;
+    let saved = subject.load().await;
+    assert_eq!(saved.mark, Some(hour(2)));
+    assert_eq!(
+        saved.live,
+        [
+            (waiting.clone(), now(hour(1))),
+            (sent.clone(), now(hour(2)))
+        ]
+    );
+    assert_eq!(saved.series[0].definition, definition(&series("a/x")));
+    assert_eq!((saved.series.len(), saved.series[0].cursor), (1, hour(1)));
+    subject.commit(&lease, vec![change(&done)]).await;
+    assert_eq!(subject.load().await.live, [(waiting.clone(), now(hour(1)))]);
+    assert_eq!(subject.runs(RunQuery::default()).await, [waiting, done]);
+}
+
+async fn a_bad_change_in_the_middle_stores_nothing(subject: &Subject) {
+    let lease = subject.lease().await;
+    let done = finished(pending_at("a/x", 1), Outcome::Succeeded, hour(1));
+    subject.commit(&lease, vec![change(&done)]).await;
+    let before = subject.load().await;
+    let changes = vec![
+        change(&pending_at("b/x", 2)),
+        Change::Mark(hour(5)),
+        Change::Notice(notice("n", None, hour(1))),
+        change(&pending_at("a/x", 1)),
+        change(&pending_at("c/x", 3)),
+    ];
+    assert!(is_corrupt(
+        &subject.store.commit(lease.clone(), changes).await
+    ));
+    assert_eq!(subject.load().await, before);
+    assert_eq!(subject.runs(RunQuery::default()).await, [done]);
+    // and the store goes on
+    subject
+        .commit(&lease, vec![change(&pending_at("b/x", 2))])
+        .await;
+    assert_eq!(subject.runs(RunQuery::default()).await.len(), 2);
+}
+
+async fn a_finished_run_keeps_its_outcome(subject: &Subject) {
+    let lease = subject.lease().await;
+    let sent = submitting(pending_at("a/x", 1), hour(1));
+    let lost = finished(sent.clone(), Outcome::Lost, hour(2));
+    let skip = |reason| finished(pending_at("b/x", 1), Outcome::Skipped(reason), hour(1));
+    subject
+        .commit(&lease, vec![change(&lost), change(&skip(SkipReason::Busy))])
+        .await;
+    for other in [
+        sent.clone(),
+        finished(sent, Outcome::Succeeded, hour(3)),
+        skip(SkipReason::Missed),
+    ] {
+        let result = subject
+            .store
+            .commit(lease.clone(), vec![change(&other)])
+            .await;
+        assert!(is_corrupt(&result), "{:?}: {result:?}", other.state);
+    }
+    let mut known = lost.clone();
+    known.job = Some(job("j"));
+    subject
+        .commit(&lease, vec![told(&known, "found", hour(4))])
+        .await;
+    assert_eq!(subject.story(&lost).await.run, known);
+}
+
+async fn no_run_goes_back_to_an_earlier_attempt(subject: &Subject) {
+    let lease = subject.lease().await;
+    let first = submitting(pending_at("a/x", 1), hour(1));
+    let second = submitting(first.clone(), hour(2));
+    // also not within one commit
+    let both = vec![change(&second), change(&first)];
+    assert!(is_corrupt(&subject.store.commit(lease.clone(), both).await));
+    subject
+        .commit(&lease, vec![change(&first), change(&second)])
+        .await;
+    assert!(is_corrupt(
+        &subject.store.commit(lease, vec![change(&first)]).await
+    ));
+    assert_eq!(subject.story(&first).await.run, second);
+}
+
+async fn a_run_is_stored_once_and_its_story_grows(subject: &Subject) {
+    let lease = subject.lease().await;
+    let run = pending_at("a/x", 1);
+    let sent = submitting(run.clone(), hour(1));
+    let done = finished(sent.clone(), Outcome::Succeeded, hour(2));
+    // several changes of one run within a commit, and times that stand still
+    subject
+        .commit(&lease, vec![told(&run, "planned", hour(1)), change(&sent)])
+        .await;
+    subject
+        .commit(&lease, vec![told(&sent, "accepted", hour(1))])
+        .await;
+    subject
+        .commit(&lease, vec![change(&pending_at("b/x", 1))])
+        .await;
+    subject.commit(&lease, vec![change(&done)]).await;
+    let story = subject.story(&run).await;
+    let words: Vec<&str> = story.records.iter().map(|r| &*r.what).collect();
+    assert_eq!(words, ["planned", "submitting", "accepted", "finished"]);
+    assert_eq!(story.run, done);
+    assert_eq!(subject.runs(RunQuery::default()).await.len(), 2);
+}
+
+async fn a_lease_is_not_taken_from_one_who_is_trusted(subject: &Subject) {
+    let store = &subject.store;
+    let first = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    assert_eq!(first.until, hour(0) + TRUST);
+    let Err(StoreError::Fenced { holder: named }) = store.acquire(holder(72), TRUST, hour(0)).await
+    else {
+        panic!("the lease was taken");
+    };
+    assert!(named.contains("71") && named.contains("here"), "{named}");
+    subject.commit(&first, vec![Change::Mark(hour(0))]).await;
+    // the same process may take it again
+    let again = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    assert!(again.epoch > first.epoch);
+}
+
+async fn a_successor_fences_the_former_holder_and_is_named(subject: &Subject) {
+    let store = &subject.store;
+    let old = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    let new = store.acquire(holder(72), TRUST, hour(1)).await.unwrap();
+    assert!(new.epoch > old.epoch);
+    let refused = [
+        store
+            .commit(old.clone(), vec![change(&pending_at("a/x", 1))])
+            .await,
+        store.renew(old.clone(), TRUST, hour(1)).await.map(|_| ()),
+        store.release(old).await,
+    ];
+    for result in refused {
+        let Err(StoreError::Fenced { holder: named }) = result else {
+            panic!("the old lease still works: {result:?}");
+        };
+        assert!(named.contains("72"), "{named}");
+    }
+    assert_eq!(subject.runs(RunQuery::default()).await, []);
+    subject
+        .commit(&new, vec![change(&pending_at("a/x", 1))])
+        .await;
+}
+
+async fn a_lease_is_renewed_also_after_the_clock_was_set_back(subject: &Subject) {
+    let store = &subject.store;
+    let lease = store.acquire(holder(71), TRUST, hour(5)).await.unwrap();
+    let renewed = store.renew(lease.clone(), TRUST, hour(3)).await.unwrap();
+    assert_eq!(
+        (renewed.epoch, renewed.until),
+        (lease.epoch, hour(3) + TRUST)
+    );
+    let renewed = store.renew(renewed, TRUST, hour(6)).await.unwrap();
+    assert!(store.acquire(holder(72), TRUST, hour(6)).await.is_err());
+    // what counts is the epoch, so the former value still commits
+    subject.commit(&lease, vec![]).await;
+    subject.commit(&renewed, vec![]).await;
+}
+
+async fn a_lease_that_was_given_back_is_worth_nothing(subject: &Subject) {
+    let store = &subject.store;
+    let old = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    store.release(old.clone()).await.unwrap();
+    let result = store.commit(old.clone(), vec![Change::Mark(hour(1))]).await;
+    assert!(
+        matches!(result, Err(StoreError::Fenced { .. })),
+        "{result:?}"
+    );
+    let new = store.acquire(holder(72), TRUST, hour(0)).await.unwrap();
+    assert!(new.epoch > old.epoch);
+    assert!(store.release(old).await.is_err());
+    subject.commit(&new, vec![]).await;
+}
+
+async fn an_empty_commit_needs_the_lease_too(subject: &Subject) {
+    let nobody = Lease {
+        epoch: 0,
+        until: hour(9),
+    };
+    assert!(subject.store.commit(nobody, vec![]).await.is_err());
+    let lease = subject.lease().await;
+    subject.commit(&lease, vec![]).await;
+    assert_eq!(subject.load().await, Saved::default());
+}
+
+async fn of_commits_that_wait_together_only_the_bad_one_fails(subject: &Subject) {
+    let lease = subject.lease().await;
+    let done = finished(pending_at("a/x", 0), Outcome::Succeeded, hour(1));
+    subject.commit(&lease, vec![change(&done)]).await;
+    let commits = (1..=40).map(|n| {
+        let (store, lease) = (Arc::clone(&subject.store), lease.clone());
+        let bad = n % 10 == 0;
+        let mut changes = vec![change(&pending_at("b/x", n))];
+        if bad {
+            changes.push(change(&pending_at("a/x", 0)));
+        }
+        tokio::spawn(async move { (bad, store.commit(lease, changes).await) })
+    });
+    let commits: Vec<_> = commits.collect();
+    for commit in commits {
+        let (bad, result) = commit.await.unwrap();
+        assert_eq!(bad, is_corrupt(&result), "{result:?}");
+        assert_eq!(bad, result.is_err(), "{result:?}");
+    }
+    let stored = subject.runs(RunQuery::default()).await;
+    let expected = (1..=40)
+        .filter(|n| n % 10 != 0)
+        .map(|n| pending_at("b/x", n));
+    let expected: Vec<Run> = std::iter::once(done).chain(expected).collect();
+    assert_eq!(ids(&stored), ids(&expected));
+}
+
+async fn runs_come_by_instant_then_identity(subject: &Subject) {
+    let lease = subject.lease().await;
+    let order = [
+        "b/x@2026-01-01T01:00:00Z",
+        "a/x@2026-01-01T02:00:00Z",
+        "a/x@2026-01-01T02:00:00Z+2",
+        "a/x@2026-01-01T02:00:00Z+10",
+        "a/x@2026-01-01T02:00:00Z+manual-0",
+        "a/y@2026-01-01T02:00:00Z",
+        "a-b/x@2026-01-01T02:00:00Z",
+        "a/x@2026-01-01T02:00:00.000000001Z",
+    ];
+    let mixed = [3, 0, 7, 5, 1, 6, 4, 2].map(|n: usize| change(&pending(order[n])));
+    subject.commit(&lease, mixed.to_vec()).await;
+    assert_eq!(ids(&subject.runs(RunQuery::default()).await), order);
+    let saved = subject.load().await;
+    let live: Vec<Run> = saved.live.into_iter().map(|(run, _)| run).collect();
+    assert_eq!(ids(&live), order);
+    let recent: Vec<String> = saved.recent.iter().map(|d| d.run.to_string()).collect();
+    assert_eq!(recent, order);
+}
+
+async fn runs_are_filtered(subject: &Subject) {
+    let lease = subject.lease().await;
+    let runs = [
+        finished(pending_at("a/x", 1), Outcome::Failed, hour(1)),
+        pending_at("a/y", 2),
+        finished(
+            pending_at("b/x", 3),
+            Outcome::Skipped(SkipReason::Busy),
+            hour(3),
+        ),
+        submitting(pending_at("a/x", 4), hour(4)),
+    ];
+    subject
+        .commit(&lease, runs.iter().map(change).collect())
+        .await;
+    let all = RunQuery::default;
+    let word = |word: &str| RunQuery {
+        state: Some(word.to_owned()),
+        ..all()
+    };
+    let of_a = RunQuery {
+        schedule: Some(schedule("a")),
+        ..all()
+    };
+    let table: [(RunQuery, &[usize]); 12] = [
+        (all(), &[0, 1, 2, 3]),
+        (of_a.clone(), &[0, 1, 3]),
+        (
+            RunQuery {
+                set: Some(set("x")),
+                ..all()
+            },
+            &[0, 2, 3],
+        ),
+        (
+            RunQuery {
+                set: Some(set("y")),
+                ..of_a.clone()
+            },
+            &[1],
+        ),
+        (
+            RunQuery {
+                since: Some(hour(2)),
+                ..all()
+            },
+            &[1, 2, 3],
+        ),
+        (
+            RunQuery {
+                until: Some(hour(2)),
+                ..all()
+            },
+            &[0, 1],
+        ),
+        (
+            RunQuery {
+                since: Some(hour(2)),
+                until: Some(hour(3)),
+                ..of_a
+            },
+            &[1],
+        ),
+        (word("finished"), &[0, 2]),
+        (word("failed"), &[0]),
+        (word("skipped"), &[2]),
+        (word("submitting"), &[3]),
+        (word("busy"), &[]),
+    ];
+    for (query, expected) in table {
+        let expected: Vec<Run> = expected.iter().map(|n| runs[*n].clone()).collect();
+        assert_eq!(subject.runs(query.clone()).await, expected, "{query:?}");
+    }
+}
+
+async fn a_limit_keeps_the_newest(subject: &Subject) {
+    let lease = subject.lease().await;
+    let runs: Vec<Run> = (1..=5).map(|n| pending_at("a/x", n)).collect();
+    subject
+        .commit(&lease, runs.iter().map(change).collect())
+        .await;
+    for limit in 0..=6 {
+        let query = RunQuery {
+            limit: Some(limit),
+            ..RunQuery::default()
+        };
+        assert_eq!(subject.runs(query).await, runs[5 - limit.min(5)..]);
+    }
+}
+
+async fn the_mark_never_goes_back(subject: &Subject) {
+    let lease = subject.lease().await;
+    subject
+        .commit(&lease, vec![Change::Mark(hour(5)), Change::Mark(hour(4))])
+        .await;
+    assert_eq!(subject.load().await.mark, Some(hour(5)));
+    subject.commit(&lease, vec![Change::Mark(hour(3))]).await;
+    assert_eq!(subject.load().await.mark, Some(hour(5)));
+    subject.commit(&lease, vec![Change::Mark(hour(6))]).await;
+    assert_eq!(subject.load().await.mark, Some(hour(6)));
+}
+
+async fn a_notice_is_stored_once(subject: &Subject) {
+    let lease = subject.lease().await;
+    let run = pending_at("a/x", 1);
+    let first = notice("one", Some(&run), hour(1));
+    let mut same = first.clone();
+    same.subject = "told differently".to_owned();
+    let second = notice("two", Some(&run), hour(1));
+    let changes = [&first, &same, &second].map(|n| Change::Notice(n.clone()));
+    // a notice may come before the run in the list
+    subject
+        .commit(&lease, changes.into_iter().chain([change(&run)]).collect())
+        .await;
+    subject.commit(&lease, vec![Change::Notice(same)]).await;
+    assert_eq!(subject.story(&run).await.notices, [first, second]);
+}
+
+async fn closed_series_are_not_loaded(subject: &Subject) {
+    let lease = subject.lease().await;
+    let cursor = |of: &str, n| Change::Cursor {
+        series: series(of),
+        upto: hour(n),
+        definition: definition(&series(of)),
+    };
+    let close = |of: &str, n| Change::Closed {
+        series: series(of),
+        upto: hour(n),
+    };
+    let open = async || {
+        let series = subject.load().await.series;
+        let names: Vec<(String, Timestamp)> = series
+            .iter()
+            .map(|s| (s.series.to_string(), s.cursor))
+            .collect();
+        names
+    };
+    subject
+        .commit(
+            &lease,
+            vec![cursor("a/y", 1), cursor("b/x", 1), cursor("a/x", 2)],
+        )
+        .await;
+    let (ax, ay) = (("a/x".to_owned(), hour(2)), ("a/y".to_owned(), hour(1)));
+    assert_eq!(
+        open().await,
+        [ax.clone(), ay.clone(), ("b/x".to_owned(), hour(1))]
+    );
+    subject
+        .commit(&lease, vec![close("b/x", 3), close("never/seen", 3)])
+        .await;
+    assert_eq!(open().await, [ax.clone(), ay.clone()]);
+    // a name that returns is open again; a cursor may be set back
+    subject
+        .commit(&lease, vec![cursor("b/x", 4), cursor("b/x", 3)])
+        .await;
+    assert_eq!(open().await, [ax, ay, ("b/x".to_owned(), hour(3))]);
+}
+
+async fn lost_runs_are_loaded_while_their_job_may_live(subject: &Subject) {
+    let lease = subject.lease().await;
+    // the time limit is 6 h
+    let sent = submitting(pending_at("a/x", 1), hour(1));
+    let lost = finished(sent, Outcome::Lost, hour(4));
+    let failed = finished(
+        submitting(pending_at("b/x", 1), hour(1)),
+        Outcome::Failed,
+        hour(4),
+    );
+    let mut ancient = finished(pending_at("a/x", 2), Outcome::Lost, hour(4));
+    ancient.submitted = Some(Timestamp::MIN);
+    let all = [&lost, &ancient, &failed];
+    subject.commit(&lease, all.map(change).to_vec()).await;
+    // without a mark nothing is known to have ended
+    assert_eq!(subject.load().await.lost, [lost.clone(), ancient]);
+    for (mark, expected) in [(hour(6), vec![lost]), (hour(7), vec![])] {
+        subject.commit(&lease, vec![Change::Mark(mark)]).await;
+        assert_eq!(subject.load().await.lost, expected);
+    }
+}
+
+async fn identities_of_two_days_are_loaded(subject: &Subject) {
+    let lease = subject.lease().await;
+    let old = finished(pending_at("a/x", 51), Outcome::Succeeded, hour(99));
+    let mut caught_up = finished(pending_at("a/x", 50), Outcome::Succeeded, hour(99));
+    caught_up.planned = hour(52);
+    let new = finished(pending_at("a/x", 52), Outcome::Succeeded, hour(52));
+    let live = pending_at("a/x", 99);
+    let all = [&old, &caught_up, &new, &live];
+    subject.commit(&lease, all.map(change).to_vec()).await;
+    subject.commit(&lease, vec![Change::Mark(hour(100))]).await;
+    let recent = subject.load().await.recent;
+    let found: Vec<_> = recent.iter().map(|d| (&d.run, d.civil, d.fold)).collect();
+    let expected = [&caught_up, &new, &live].map(|run| (&run.id, run.civil, run.fold));
+    assert_eq!(found, expected);
+}
+
+async fn missed_times_are_found_by_overlap(subject: &Subject) {
+    let lease = subject.lease().await;
+    let missed = |of: &str, after, upto| Missed {
+        series: series(of),
+        range: range(after, upto),
+        count: 7,
+        reason: SkipReason::Missed,
+        at: hour(20),
+    };
+    let all = [
+        missed("a/x", 1, 5),
+        missed("b/x", 4, 9),
+        missed("a/x", 8, 9),
+    ];
+    subject
+        .commit(&lease, all.iter().cloned().map(Change::Missed).collect())
+        .await;
+    let find =
+        async |of: Option<&str>, range| subject.store.missed(of.map(series), range).await.unwrap();
+    assert_eq!(find(None, range(0, 99)).await, all);
+    assert_eq!(
+        find(Some("a/x"), range(0, 99)).await,
+        [all[0].clone(), all[2].clone()]
+    );
+    assert_eq!(find(None, range(5, 8)).await, [all[1].clone()]);
+    assert_eq!(find(None, range(4, 5)).await, all[..2]);
+    assert_eq!(find(None, range(9, 12)).await, []);
+    let ever = TimeRange {
+        after: Timestamp::MIN,
+        upto: Timestamp::MAX,
+    };
+    assert_eq!(find(None, ever).await, all);
+}
+
+fn range(after: i64, upto: i64) -> TimeRange {
+    TimeRange {
+        after: hour(after),
+        upto: hour(upto),
+    }
+}
+
+async fn the_memory_of_a_connection_is_replaced(subject: &Subject) {
+    let lease = subject.lease().await;
+    let name = ConnectionName::new("carto_dw").unwrap();
+    let full = ConnectionMemory {
+        accepted: (1..=8)
+            .map(|n| (job(&format!("job-{n}")), hour(n)))
+            .collect(),
+        proven: Some(hour(2)),
+    };
+    let bare = ConnectionMemory {
+        accepted: vec![(job("é \"x\""), hour(3))],
+        proven: None,
+    };
+    for memory in [full, bare, ConnectionMemory::default()] {
+        let change = Change::Connection {
+            name: name.clone(),
+            memory: memory.clone(),
+        };
+        subject.commit(&lease, vec![change]).await;
+        assert_eq!(subject.load().await.connections, [(name.clone(), memory)]);
+    }
+}
+
+async fn the_instance_is_made_once(subject: &Subject) {
+    let ask = async |wanted: Option<&str>| {
+        let wanted = wanted.map(str::to_owned);
+        subject.store.instance(wanted).await.unwrap()
+    };
+    let made = ask(None).await;
+    assert!(!made.is_empty());
+    assert_eq!(ask(None).await, made);
+    assert_eq!(ask(Some("prod")).await, "prod");
+    assert_eq!(ask(None).await, "prod");
+}
+
+async fn readers_see_whole_commits_while_others_write(subject: &Subject) {
+    let lease = subject.lease().await;
+    let store = Arc::clone(&subject.store);
+    let writing = tokio::spawn(async move {
+        for n in 0..100 {
+            let pair = [change(&pending_at("a/x", n)), change(&pending_at("b/x", n))];
+            store.commit(lease.clone(), pair.to_vec()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    loop {
+        let finished = writing.is_finished();
+        let (runs, saved) = (
+            subject.runs(RunQuery::default()).await,
+            subject.load().await,
+        );
+        assert_eq!((runs.len() % 2, saved.live.len() % 2), (0, 0));
+        assert!(saved.live.len() >= runs.len());
+        assert_eq!(saved.live.len(), saved.recent.len());
+        if finished {
+            assert_eq!(runs.len(), 200);
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+}
+
+/// Ten finished runs of one series, an hour apart, long before the mark.
+async fn with_history(subject: &Subject) -> (Lease, Vec<Run>) {
+    let lease = subject.lease().await;
+    let runs: Vec<Run> = (0..10)
+        .map(|n| finished(pending_at("a/x", n), Outcome::Succeeded, hour(n)))
+        .collect();
+    subject
+        .commit(&lease, runs.iter().map(change).collect())
+        .await;
+    subject.commit(&lease, vec![Change::Mark(hour(1000))]).await;
+    (lease, runs)
+}
+
+const MANY: u64 = u64::MAX;
+
+async fn old_runs_are_pruned_with_what_belongs_to_them(subject: &Subject) {
+    let (lease, runs) = with_history(subject).await;
+    let of_old = Change::Notice(notice("old", Some(&runs[2]), hour(2)));
+    let of_new = Change::Notice(notice("new", Some(&runs[3]), hour(2)));
+    let loose = Change::Notice(notice("loose", None, hour(1)));
+    let missed = |n| Missed {
+        series: series("a/x"),
+        range: range(n, n + 1),
+        count: 1,
+        reason: SkipReason::Missed,
+        at: hour(n),
+    };
+    let changes = vec![
+        of_old,
+        of_new.clone(),
+        loose,
+        Change::Missed(missed(2)),
+        Change::Missed(missed(3)),
+    ];
+    subject.commit(&lease, changes).await;
+    while subject.prune(hour(3), MANY, 100).await > 0 {}
+    assert_eq!(subject.runs(RunQuery::default()).await, runs[3..]);
+    assert_eq!(subject.store.story(runs[2].id.clone()).await.unwrap(), None);
+    assert_eq!(subject.story(&runs[3]).await.notices.len(), 1);
+    let left = subject.store.missed(None, range(0, 99)).await.unwrap();
+    assert_eq!(left, [missed(3)]);
+    // the same run stored again has a new story
+    subject
+        .commit(&lease, vec![told(&runs[2], "again", hour(2))])
+        .await;
+    let story = subject.story(&runs[2]).await;
+    assert_eq!((story.records.len(), story.notices.len()), (1, 0));
+}
+
+async fn each_series_keeps_its_newest_runs(subject: &Subject) {
+    let (lease, runs) = with_history(subject).await;
+    let other = finished(pending_at("b/x", 0), Outcome::Succeeded, hour(0));
+    subject.commit(&lease, vec![change(&other)]).await;
+    while subject.prune(Timestamp::MIN, 4, 100).await > 0 {}
+    let query = RunQuery {
+        schedule: Some(schedule("a")),
+        ..RunQuery::default()
+    };
+    assert_eq!(subject.runs(query).await, runs[6..]);
+    assert_eq!(subject.story(&other).await.run, other);
+}
+
+async fn what_is_still_needed_is_never_pruned(subject: &Subject) {
+    let (lease, _) = with_history(subject).await;
+    let live = submitting(pending_at("l/x", 1), hour(1));
+    // lost at hour 5, submitted at hour 999: its job may live until hour 1005
+    let mut lost = submitting(pending_at("l/x", 2), hour(999));
+    lost = finished(lost, Outcome::Lost, hour(5));
+    let recent = finished(pending_at("l/x", 960), Outcome::Succeeded, hour(960));
+    let mut caught_up = finished(pending_at("l/x", 3), Outcome::Succeeded, hour(970));
+    caught_up.planned = hour(970);
+    let needed = [live, lost.clone(), caught_up, recent];
+    subject
+        .commit(&lease, needed.iter().map(change).collect())
+        .await;
+    let before = subject.load().await;
+    while subject.prune(hour(1000), 0, 100).await > 0 {}
+    assert_eq!(subject.runs(RunQuery::default()).await, needed);
+    assert_eq!(subject.load().await, before);
+    // what nothing needs any more goes
+    subject.commit(&lease, vec![Change::Mark(hour(2000))]).await;
+    while subject.prune(hour(2000), 0, 100).await > 0 {}
+    assert_eq!(
+        ids(&subject.runs(RunQuery::default()).await),
+        ids(&needed[..1])
+    );
+    assert_eq!(subject.load().await.lost, []);
+}
+
+async fn pruning_goes_in_small_steps(subject: &Subject) {
+    let (_, runs) = with_history(subject).await;
+    let left = async || subject.runs(RunQuery::default()).await;
+    assert!(subject.prune(hour(8), MANY, 3).await >= 3);
+    assert_eq!(left().await, runs[3..]);
+    assert!(subject.prune(Timestamp::MIN, 2, 4).await >= 4);
+    assert_eq!(left().await, runs[7..]);
+    assert_eq!(subject.prune(hour(8), MANY, 0).await, 0);
+    assert_eq!(left().await, runs[7..]);
+}
+
+/// Equal to the digit and to the order of keys, which equality of JSON objects does not see.
+fn assert_same<T: PartialEq + std::fmt::Debug>(stored: &T, expected: &T) {
+    assert_eq!(stored, expected);
+    assert_eq!(format!("{stored:?}"), format!("{expected:?}"));
+}
+
+/// Checks a share of the usual number of cases, which `PROPTEST_CASES` sets.
+fn property<S: Strategy>(share: u32, strategy: &S, check: impl AsyncFn(S::Value)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let usual = Config::default();
+    let config = Config {
+        cases: usual.cases.div_ceil(share),
+        failure_persistence: None,
+        ..usual
+    };
+    let outcome = TestRunner::new(config).run(strategy, |value| {
+        runtime.block_on(check(value));
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn any_run_reads_back_equal_from_sqlite() {
+    let subject = sqlite();
+    let runs = vec(arbitrary::run_change(arbitrary::run()), 1..4);
+    property(2, &runs, async |changes| {
+        let lease = subject.lease().await;
+        for change in changes {
+            let Change::Run { run, record, at } = &change else {
+                panic!("not a run");
+            };
+            if subject
+                .store
+                .commit(lease.clone(), vec![change.clone()])
+                .await
+                .is_err()
+            {
+                continue; // the same id came twice; the model below looks at that
+            }
+            let story = subject.story(run).await;
+            assert_same(&story.run, &**run);
+            assert_same(story.records.last().unwrap(), record);
+            if !matches!(run.state, RunState::Finished(_)) {
+                let live = subject.load().await.live;
+                let found = live
+                    .into_iter()
+                    .find(|(live, _)| live.id == run.id)
+                    .unwrap();
+                assert_same(&found, &((**run).clone(), *at));
+            }
+        }
+    });
+}
+
+#[test]
+fn sqlite_does_what_the_reference_does_for_any_changes() {
+    let commits = vec(vec(arbitrary::any_change(), 0..8), 1..6);
+    property(4, &commits, async |commits| {
+        let (reference, subject) = (memory(), sqlite());
+        let (a, b) = (reference.lease().await, subject.lease().await);
+        let mut known = Vec::new();
+        for changes in commits {
+            for change in &changes {
+                if let Change::Run { run, .. } = change {
+                    known.push((**run).clone());
+                }
+            }
+            let expected = reference
+                .store
+                .commit(a.clone(), changes.clone())
+                .await
+                .is_ok();
+            let result = subject.store.commit(b.clone(), changes).await;
+            assert_eq!(result.is_ok(), expected, "{result:?}");
+            assert_same(&subject.load().await, &reference.load().await);
+        }
+        let all = RunQuery::default();
+        assert_same(&subject.runs(all.clone()).await, &reference.runs(all).await);
+        for run in &known {
+            let story = subject.store.story(run.id.clone()).await.unwrap();
+            assert_same(
+                &story,
+                &reference.store.story(run.id.clone()).await.unwrap(),
+            );
+        }
+        let ever = TimeRange {
+            after: Timestamp::MIN,
+            upto: Timestamp::MAX,
+        };
+        let missed = subject.store.missed(None, ever).await.unwrap();
+        assert_same(&missed, &reference.store.missed(None, ever).await.unwrap());
+    });
+}

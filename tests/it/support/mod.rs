@@ -1,0 +1,5 @@
+//! What several tests need.
+
+pub(crate) mod arbitrary;
+pub(crate) mod memory_store;
+pub(crate) mod runs;
