@@ -1,5 +1,6 @@
 //! Jobs at the vendor: the one door, four questions. No implementation is named here.
 
+pub mod carto;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod carto_contract;
 mod migrations;
 mod sqlite_file;
 mod store_conformance;

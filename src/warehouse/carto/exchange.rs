@@ -1,0 +1,349 @@
+//! One request, one answer: the HTTP client, its limits, and what its errors mean.
+//!
+//! Invariants: no redirect is followed, so that a credential stays with the host it is meant for; nothing is sent a
+//! second time by the client; no answer is read beyond its bound; an error is called "withheld" only when no byte of
+//! the request can have left.
+
+use std::error::Error as _;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, redirect, retry};
+use tokio::time::Instant;
+use url::Url;
+
+use super::classify::{Answered, Body, Exchange};
+use super::{CartoSettings, SetupError, remedy};
+use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
+use crate::sched::time::{Timestamp, between};
+use crate::secret::Secret;
+
+/// The longest wait that a vendor may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest file of certificates that is read, in bytes.
+const MAX_CA_FILE: u64 = 4 << 20;
+
+/// Connections that were idle for longer are not used again. Shorter than what load balancers allow, so that a
+/// submission seldom meets a connection that is just being closed, and with it doubt.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The HTTP client of one connection.
+pub(super) struct Http {
+    client: Client,
+}
+
+/// A request, ready to leave.
+pub(super) struct Request {
+    /// GET, POST or DELETE.
+    pub method: Method,
+    /// Where to.
+    pub url: Url,
+    /// What is sent.
+    pub content: Content,
+    /// At most so many bytes of the answer are read.
+    pub limit: usize,
+}
+
+/// What a request carries.
+#[derive(Clone)]
+pub(super) enum Content {
+    /// Nothing.
+    None,
+    /// A JSON document.
+    Json(Vec<u8>),
+}
+
+impl Http {
+    /// Fails when the certificate file or the proxy cannot be used.
+    pub(super) fn new(settings: &CartoSettings) -> Result<Self, SetupError> {
+        let mut extra = Vec::new();
+        if let Some(path) = &settings.ca_file {
+            extra = certificates(path)?;
+        }
+        let builder = || -> Result<ClientBuilder, SetupError> {
+            let plain = Client::builder()
+                .user_agent(concat!("nightcall/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                // The default repeats what HTTP/2 servers refuse; a submission is repeated by nobody but the heart.
+                .retry(retry::never())
+                .referer(false)
+                .connect_timeout(connect_limit(settings.request_timeout))
+                .pool_idle_timeout(IDLE)
+                // A connection that died silently is found by a ping instead of by a row of timeouts.
+                .http2_keep_alive_interval(Duration::from_secs(15))
+                .http2_keep_alive_timeout(Duration::from_secs(10));
+            Ok(match &settings.proxy {
+                Some(proxy) => plain.proxy(proxy_for_all(proxy)?),
+                None => plain.no_proxy(),
+            })
+        };
+        let client = builder()?.tls_certs_merge(extra.clone()).build();
+        let client = client.or_else(|error| {
+            // A machine without CA certificates can still speak to a sandbox on loopback.
+            tracing::warn!(
+                error = %without_address(error),
+                "no CA certificates of this system can be used: connections by https will fail; \
+                 install the package ca-certificates, or set `ca_file`"
+            );
+            builder()?
+                .tls_certs_only(extra)
+                .build()
+                .map_err(|error| SetupError::Client(without_address(error)))
+        })?;
+        Ok(Self { client })
+    }
+
+    /// Sends the request with the credential and reads the answer, all before `deadline`. The credential is hidden in
+    /// whatever comes back.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        bearer: &Secret,
+        deadline: Instant,
+    ) -> Exchange {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        match authorization(bearer) {
+            Some(value) => headers.insert(AUTHORIZATION, value),
+            None => return Exchange::Withheld(not_sent("the credential cannot stand in a header")),
+        };
+        let mut body = reqwest::Body::default();
+        if let Content::Json(bytes) = &request.content {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            body = bytes.clone().into();
+        }
+        let outgoing = self
+            .client
+            .request(request.method.clone(), request.url.clone())
+            .headers(headers)
+            .body(body);
+        self.perform(outgoing, request, bearer, deadline).await
+    }
+
+    /// Posts a form, without a bearer; `hidden` does not show in what comes back.
+    pub(super) async fn post_form(
+        &self,
+        url: Url,
+        form: &[(&str, &str)],
+        hidden: &Secret,
+        limit: usize,
+        deadline: Instant,
+    ) -> Exchange {
+        let request = Request {
+            method: Method::POST,
+            url,
+            content: Content::None,
+            limit,
+        };
+        let outgoing = self
+            .client
+            .post(request.url.clone())
+            .header(ACCEPT, "application/json")
+            .form(form);
+        self.perform(outgoing, &request, hidden, deadline).await
+    }
+
+    async fn perform(
+        &self,
+        outgoing: reqwest::RequestBuilder,
+        request: &Request,
+        hidden: &Secret,
+        deadline: Instant,
+    ) -> Exchange {
+        let begun = Instant::now();
+        let left = deadline.saturating_duration_since(begun);
+        if left.is_zero() {
+            return Exchange::Withheld(not_sent(
+                "the time limit passed before the request was sent",
+            ));
+        }
+        let exchange = match outgoing.timeout(left).send().await {
+            Ok(response) => Exchange::Answered(answered(response, request.limit, hidden).await),
+            Err(error) => from_error(error, hidden),
+        };
+        let status = match &exchange {
+            Exchange::Answered(answered) => answered.status.to_string(),
+            Exchange::Lost(fault) | Exchange::Withheld(fault) => fault.reason.clone(),
+        };
+        tracing::debug!(
+            method = %request.method,
+            host = request.url.host_str().unwrap_or_default(),
+            path = request.url.path(),
+            status,
+            ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "exchange"
+        );
+        exchange
+    }
+}
+
+/// Making a connection may take at most half of the time for the whole, and 10 s: so that this limit passes before
+/// the other, and a host that does not answer is known not to have had the request.
+fn connect_limit(request_timeout: Duration) -> Duration {
+    (request_timeout / 2).min(Duration::from_secs(10))
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
+    let wrong = |why: String| SetupError::CaFile {
+        path: path.to_owned(),
+        why,
+    };
+    let size = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?;
+    if !size.is_file() || size.len() > MAX_CA_FILE {
+        return Err(wrong("it is not a plain file of at most 4 MiB".into()));
+    }
+    let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|e| wrong(without_address(e)))?;
+    if found.is_empty() {
+        return Err(wrong("it holds no certificate in PEM form".into()));
+    }
+    Ok(found)
+}
+
+/// The address of a proxy may hold a password: it is never quoted.
+fn proxy_for_all(address: &str) -> Result<Proxy, SetupError> {
+    let url = Url::parse(address).map_err(|_| SetupError::Proxy("it is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(SetupError::Proxy("it is not an http or https URL"));
+    }
+    Proxy::all(url).map_err(|_| SetupError::Proxy("it is not usable"))
+}
+
+fn authorization(bearer: &Secret) -> Option<HeaderValue> {
+    let text = secrecy::zeroize::Zeroizing::new(format!("Bearer {}", bearer.expose()));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+async fn answered(response: Response, limit: usize, hidden: &Secret) -> Answered {
+    let status = response.status().as_u16();
+    let date = header(&response, DATE.as_str()).and_then(http_date);
+    let retry_after =
+        header(&response, RETRY_AFTER.as_str()).and_then(|text| retry_after(text, date));
+    Answered {
+        status,
+        date,
+        retry_after,
+        body: read(response, limit, hidden).await,
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// Reads at most `limit` bytes. The rest is not read: the connection is closed instead.
+async fn read(mut response: Response, limit: usize, hidden: &Secret) -> Body {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Body::TooLong;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).min(limit));
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => return Body::TooLong,
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => {
+                let why = format!("the answer broke off: {}", without_address(error));
+                return Body::Broken(hidden.hide_in(why));
+            }
+        }
+    }
+    // A foreign character set in a message is no reason to lose the rest.
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Body::Whole(hidden.hide_in(text))
+}
+
+/// Only errors from making the connection are certain; everything else may have come after the request.
+fn from_error(error: reqwest::Error, hidden: &Secret) -> Exchange {
+    let never_left = error.is_connect() || error.is_builder();
+    let timeout = error.is_timeout();
+    let text = hidden.hide_in(without_address(error));
+    if never_left {
+        let remedy = remedy::for_connect(&text);
+        Exchange::Withheld(not_sent(&text).with_remedy(remedy))
+    } else {
+        let reason = if timeout {
+            "no answer in time"
+        } else {
+            "connection lost"
+        };
+        Exchange::Lost(Fault::new(FaultClass::Transient, reason, &text))
+    }
+}
+
+fn not_sent(text: &str) -> Fault {
+    let class = FaultClass::Connection(ConnectionFault::Unreachable);
+    Fault::new(class, "connect", text)
+}
+
+/// The causes of an error, the innermost last, without the address of the request.
+fn without_address(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// Seconds, or a date as seen from the vendor's own clock.
+fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
+    let text = text.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => between(date.unwrap_or_else(Timestamp::now), http_date(text)?),
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_read_in_both_forms_and_bounded() {
+        let date = http_date("Sun, 01 Mar 2026 06:00:00 GMT");
+        assert_eq!(date, "2026-03-01T06:00:00Z".parse().ok());
+        let secs = |n| Some(Duration::from_secs(n));
+        for (text, expected) in [
+            ("120", secs(120)),
+            (" 0 ", secs(0)),
+            ("99999999999", Some(MAX_RETRY_AFTER)),
+            ("Sun, 01 Mar 2026 06:02:00 GMT", secs(120)),
+            ("Sun, 01 Mar 2026 05:00:00 GMT", secs(0)),
+            ("Mon, 01 Mar 2027 05:00:00 GMT", Some(MAX_RETRY_AFTER)),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(retry_after(text, date), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_for_connecting_passes_before_the_whole() {
+        for (whole, expected) in [(30, 10_000), (10, 5_000), (1, 500)] {
+            let limit = connect_limit(Duration::from_secs(whole));
+            assert_eq!(limit, Duration::from_millis(expected));
+        }
+    }
+}

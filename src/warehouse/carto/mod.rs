@@ -1,0 +1,444 @@
+//! CARTO's SQL jobs API: four questions over one HTTP client, each answered within the time limit of the connection.
+//!
+//! `statement` says what is sent, `exchange` sends it, `auth` has the credential, `wire` and `listing` read what
+//! comes back, `classify` (with `reasons` and `remedy`) says what it means. What is known of the vendor, and how
+//! well, is in `docs/vendor/carto.md`.
+//!
+//! Invariants: a submission leaves at most once, unless the vendor's answer says that it created nothing and the next
+//! request is another one: after 401 when a different token is at hand, and after a 400 that speaks of `metadata` once
+//! without that field; no secret is in any answer, error, log line or `Debug`.
+
+mod auth;
+mod classify;
+mod exchange;
+mod listing;
+mod reasons;
+mod remedy;
+mod statement;
+mod wire;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use tokio::time::Instant;
+use url::Url;
+
+use self::auth::Tokens;
+use self::classify::Exchange;
+use self::exchange::{Content, Http, Request};
+use super::{Heard, JobClient, Reply};
+use crate::sched::call::{Submission, Target};
+use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
+use crate::sched::id::JobId;
+use crate::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
+use crate::sched::time::Timestamp;
+use crate::secret::SecretSource;
+
+/// The longest answer about one job that is read, in bytes.
+pub const MAX_JOB: usize = 1 << 20;
+
+/// The longest job list that is read, in bytes.
+pub const MAX_LIST: usize = 16 << 20;
+
+/// How to be let in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum CartoCredential {
+    /// A static token, an API Access Token as a rule.
+    Token(SecretSource),
+    /// OAuth client credentials.
+    OAuth {
+        /// Where tokens are issued.
+        token_url: String,
+        /// Who asks.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretSource,
+        /// For which API.
+        audience: String,
+    },
+}
+
+/// Everything that one connection needs; the base URL and the connection's name come with each call.
+#[derive(Clone, PartialEq)]
+pub struct CartoSettings {
+    /// How to be let in.
+    pub credential: CartoCredential,
+    /// The longest that one call may take, the credential and a repetition after 401 included.
+    pub request_timeout: Duration,
+    /// More certificates to trust (PEM), beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// A proxy for every request; `None` is none, whatever the environment says.
+    pub proxy: Option<String>,
+    /// The user's own classes.
+    pub rules: ClassifyRules,
+}
+
+/// Reasons, codes or parts of messages that the user moved to another class; compared without regard to case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassifyRules {
+    /// These may pass.
+    pub transient: Vec<String>,
+    /// These never pass.
+    pub permanent: Vec<String>,
+}
+
+/// Why there can be no client with such settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// The certificates to trust cannot be had.
+    #[error("`ca_file` {} cannot be used: {why}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The proxy cannot be used; it is not quoted, since it may hold a password.
+    #[error("`proxy` cannot be used: {0}")]
+    Proxy(&'static str),
+    /// Tokens cannot be asked for there.
+    #[error("`token_url` cannot be used: {0}")]
+    TokenUrl(&'static str),
+    /// The time limit is nothing.
+    #[error("`request_timeout` cannot be used: it is zero")]
+    Timeout,
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(String),
+}
+
+/// A connection to CARTO.
+pub struct Carto {
+    http: Arc<Http>,
+    tokens: Tokens,
+    rules: ClassifyRules,
+    request_timeout: Duration,
+    /// The vendor takes submissions without `metadata` only.
+    unmarked: AtomicBool,
+}
+
+impl Carto {
+    /// Makes the client. Nothing is sent and no secret is read yet.
+    pub fn new(settings: CartoSettings) -> Result<Self, SetupError> {
+        if settings.request_timeout.is_zero() {
+            return Err(SetupError::Timeout);
+        }
+        if let CartoCredential::OAuth { token_url, .. } = &settings.credential {
+            statement::checked(token_url).map_err(SetupError::TokenUrl)?;
+        }
+        let http = Arc::new(Http::new(&settings)?);
+        Ok(Self {
+            tokens: Tokens::new(
+                settings.credential,
+                Arc::clone(&http),
+                settings.request_timeout,
+            ),
+            http,
+            rules: settings.rules,
+            request_timeout: settings.request_timeout,
+            unmarked: AtomicBool::new(false),
+        })
+    }
+
+    /// When a call that begins now ends at the latest.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.request_timeout
+    }
+
+    /// A creation; once more without `metadata` when the vendor refused the field, and without it from then on.
+    async fn create(&self, submission: &Submission) -> Exchange {
+        let deadline = self.deadline();
+        let bare = || self.ask(creation(submission, false), deadline);
+        if self.unmarked.load(Ordering::Relaxed) {
+            return bare().await;
+        }
+        let marked = self.ask(creation(submission, true), deadline).await;
+        if !classify::refuses_metadata(&marked) {
+            return marked;
+        }
+        let exchange = bare().await;
+        // A statement may speak of metadata too: only success shows that the field was the reason.
+        if exchange.is_success() && !self.unmarked.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                connection = submission.target.connection,
+                "the vendor refuses `metadata`: jobs are submitted without their marker from now \
+                 on, and a job whose answer is lost cannot be found in the vendor's list (see \
+                 `doubt`)"
+            );
+        }
+        exchange
+    }
+
+    /// One question: with the credential at hand, and once more with another when the vendor refused that one.
+    async fn ask(&self, request: Result<Request, Fault>, deadline: Instant) -> Exchange {
+        let request = match request {
+            Ok(request) => request,
+            Err(fault) => return Exchange::Withheld(fault),
+        };
+        let bearer = match self.tokens.get(None, deadline).await {
+            Ok(bearer) => bearer,
+            Err(fault) => return Exchange::Withheld(fault),
+        };
+        let exchange = self.http.send(&request, &bearer, deadline).await;
+        if !matches!(&exchange, Exchange::Answered(answered) if answered.status == 401) {
+            return exchange;
+        }
+        match self.tokens.get(Some(&bearer), deadline).await {
+            Ok(other) if !other.same_as(&bearer) => {
+                self.http.send(&request, &other, deadline).await
+            }
+            Ok(_) => exchange,
+            // 401 created nothing, so that nothing of this question is on its way.
+            Err(fault) => Exchange::Withheld(fault),
+        }
+    }
+
+    /// The answer with the vendor's clock; where the credential was refused, with what to do about this one.
+    fn heard<T>(&self, exchange: Exchange, read: impl FnOnce(Exchange) -> T) -> Heard<T>
+    where
+        T: Faulty,
+    {
+        let date = exchange.date();
+        let mut answer = read(exchange);
+        if let Some(fault) = answer.fault() {
+            let unauthorized = ConnectionFault::Unauthorized;
+            if fault.class == FaultClass::Connection(unauthorized) && fault.remedy.is_none() {
+                fault.remedy = Some(self.tokens.remedy());
+            }
+        }
+        Heard { answer, date }
+    }
+}
+
+/// An answer that may hold a fault.
+trait Faulty {
+    fn fault(&mut self) -> Option<&mut Fault>;
+}
+
+impl Faulty for SubmitAnswer {
+    fn fault(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::Refused(fault) | Self::Unsure(fault) => Some(fault),
+            Self::Accepted(_) => None,
+        }
+    }
+}
+
+impl Faulty for PollAnswer {
+    fn fault(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::Failed(fault) | Self::Gone(fault) | Self::NoAnswer(fault) => Some(fault),
+            Self::Working { .. } | Self::Succeeded | Self::Cancelled => None,
+        }
+    }
+}
+
+impl Faulty for CancelAnswer {
+    fn fault(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::NoAnswer(fault) => Some(fault),
+            Self::Noted => None,
+        }
+    }
+}
+
+impl Faulty for ListAnswer {
+    fn fault(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::Unsupported(fault) | Self::NoAnswer(fault) => Some(fault),
+            Self::Jobs(_) => None,
+        }
+    }
+}
+
+fn about_a_job(method: Method, url: Result<Url, Fault>) -> Result<Request, Fault> {
+    Ok(Request {
+        method,
+        url: url?,
+        content: Content::None,
+        limit: MAX_JOB,
+    })
+}
+
+fn creation(submission: &Submission, marked: bool) -> Result<Request, Fault> {
+    Ok(Request {
+        method: Method::POST,
+        url: statement::jobs_of_connection(&submission.target)?,
+        content: Content::Json(statement::body(submission, marked)?),
+        limit: MAX_JOB,
+    })
+}
+
+fn listed_since(target: &Target, since: Timestamp) -> Result<Request, Fault> {
+    Ok(Request {
+        method: Method::GET,
+        url: statement::job_list(target, since)?,
+        content: Content::None,
+        limit: MAX_LIST,
+    })
+}
+
+impl JobClient for Carto {
+    fn submit<'a>(&'a self, submission: &'a Submission) -> Reply<'a, SubmitAnswer> {
+        Box::pin(async move {
+            let exchange = self.create(submission).await;
+            self.heard(exchange, |exchange| classify::submit(exchange, &self.rules))
+        })
+    }
+
+    fn poll<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, PollAnswer> {
+        Box::pin(async move {
+            let url = statement::one_job(target, job);
+            let exchange = self
+                .ask(about_a_job(Method::GET, url), self.deadline())
+                .await;
+            self.heard(exchange, |exchange| classify::poll(exchange, &self.rules))
+        })
+    }
+
+    fn cancel<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, CancelAnswer> {
+        Box::pin(async move {
+            let url = statement::one_job(target, job);
+            let exchange = self
+                .ask(about_a_job(Method::DELETE, url), self.deadline())
+                .await;
+            self.heard(exchange, |exchange| classify::cancel(exchange, &self.rules))
+        })
+    }
+
+    fn list<'a>(&'a self, target: &'a Target, since: Timestamp) -> Reply<'a, ListAnswer> {
+        Box::pin(async move {
+            let exchange = self.ask(listed_since(target, since), self.deadline()).await;
+            self.heard(exchange, |exchange| classify::list(exchange, &self.rules))
+        })
+    }
+}
+
+impl fmt::Debug for Carto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carto")
+            .field("request_timeout", &self.request_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CartoCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(source) => f.debug_tuple("Token").field(source).finish(),
+            Self::OAuth {
+                token_url,
+                client_id,
+                client_secret,
+                audience,
+            } => f
+                .debug_struct("OAuth")
+                .field("token_url", &host_of(token_url))
+                .field("client_id", client_id)
+                .field("client_secret", client_secret)
+                .field("audience", audience)
+                .finish(),
+        }
+    }
+}
+
+impl fmt::Debug for CartoSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CartoSettings")
+            .field("credential", &self.credential)
+            .field("request_timeout", &self.request_timeout)
+            .field("ca_file", &self.ca_file)
+            .field("proxy", &self.proxy.as_deref().map(host_of))
+            .field("rules", &self.rules)
+            .finish()
+    }
+}
+
+/// The host of an address, all of it that can be shown without thinking.
+fn host_of(address: &str) -> String {
+    Url::parse(address)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_else(|| "(not a URL)".into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn settings() -> CartoSettings {
+        CartoSettings {
+            credential: CartoCredential::Token(SecretSource::Env("CARTO_API_TOKEN".into())),
+            request_timeout: Duration::from_secs(30),
+            ca_file: None,
+            proxy: None,
+            rules: ClassifyRules::default(),
+        }
+    }
+
+    #[test]
+    fn settings_show_hosts_and_places_and_no_secret() {
+        let shown = format!(
+            "{:?}",
+            CartoSettings {
+                credential: CartoCredential::OAuth {
+                    token_url: "https://user:sesame@auth.carto.com/oauth/token?x=sesame".into(),
+                    client_id: "who".into(),
+                    client_secret: SecretSource::Command(vec!["vault".into(), "sesame".into()]),
+                    audience: "carto-cloud-native-api".into(),
+                },
+                proxy: Some("http://user:sesame@proxy.example.com:3128".into()),
+                ..settings()
+            }
+        );
+        assert!(shown.contains("proxy.example.com") && shown.contains("command vault"));
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_told_without_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty.pem");
+        std::fs::write(&empty, "no certificate here").unwrap();
+        let with = |change: &dyn Fn(&mut CartoSettings)| {
+            let mut settings = settings();
+            change(&mut settings);
+            Carto::new(settings).unwrap_err().to_string()
+        };
+        for (told, part) in [
+            (
+                with(&|s| s.ca_file = Some("/nonexistent.pem".into())),
+                "No such file",
+            ),
+            (with(&|s| s.ca_file = Some(empty.clone())), "no certificate"),
+            (
+                with(&|s| s.proxy = Some("socks5://u:sesame@h:1".into())),
+                "`proxy`",
+            ),
+            (with(&|s| s.proxy = Some("u:sesame@h".into())), "`proxy`"),
+            (
+                with(&|s| s.request_timeout = Duration::ZERO),
+                "`request_timeout`",
+            ),
+            (
+                with(&|s| {
+                    s.credential = CartoCredential::OAuth {
+                        token_url: "http://auth.example.com/?k=sesame".into(),
+                        client_id: String::new(),
+                        client_secret: SecretSource::Env("X".into()),
+                        audience: String::new(),
+                    };
+                }),
+                "`token_url` cannot be used: plain http",
+            ),
+        ] {
+            assert!(told.contains(part) && !told.contains("sesame"), "{told}");
+        }
+        assert!(Carto::new(settings()).is_ok());
+    }
+}
