@@ -4,6 +4,7 @@
 
 mod carto_contract;
 mod migrations;
+mod sandbox;
 mod sqlite_file;
 mod store_conformance;
 mod support;
