@@ -9,6 +9,7 @@
 //! `config` sees only `sched` and `secret`; siblings do not see each other; `cli/serve.rs` is the one place that
 //! names concrete stores and clients. `tests/it/tidy.rs` keeps it so.
 
+pub mod config;
 pub mod sandbox;
 pub mod sched;
 pub mod secret;

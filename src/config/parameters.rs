@@ -1,0 +1,276 @@
+//! Parameters and parameter sets, made into one series each. Whether they fit what is called: `agreement.rs`.
+
+use serde_json::{Map, Value};
+use toml::de::DeValue;
+
+use super::agreement::{Names, counts_agree, mixed_types, swallowed};
+use super::read::{Found, Item, Table};
+use super::source::Place;
+use super::statement::{Statement, bigquery_call};
+use super::values::{Files, json};
+use crate::sched::call::Parameters;
+use crate::sched::id::SetName;
+
+/// One series of a schedule.
+#[derive(Debug)]
+pub(super) struct Series<'a> {
+    /// The set.
+    pub(super) set: SetName,
+    /// Where it is said: the set's name, or what is called.
+    pub(super) at: Place<'a>,
+    /// Its key path.
+    pub(super) path: String,
+    /// The statement.
+    pub(super) query: String,
+    /// Its values.
+    pub(super) parameters: Parameters,
+}
+
+/// A parameter by name.
+#[derive(Clone, Debug)]
+pub(super) struct Named<'a> {
+    pub(super) item: Item<'a>,
+    /// `None`: something is wrong with it, and was told.
+    pub(super) value: Option<Value>,
+}
+
+/// The values of a table or a list.
+#[derive(Clone, Debug)]
+pub(super) enum Given<'a> {
+    Nothing,
+    /// Neither table nor list, as was told.
+    Wrong,
+    Named(Item<'a>, Vec<Named<'a>>),
+    List(Item<'a>, Option<Vec<Value>>),
+}
+
+/// A set as it is written.
+pub(super) struct Set<'a> {
+    pub(super) name: SetName,
+    pub(super) item: Item<'a>,
+    pub(super) given: Given<'a>,
+}
+
+/// The values of a schedule: what the sets share, and the sets.
+pub(super) struct Values<'a> {
+    shared: Given<'a>,
+    sets: Vec<Set<'a>>,
+}
+
+impl<'a> Values<'a> {
+    /// Reads `parameters` and `set`; the types of all values are checked.
+    pub(super) fn read(table: &Table<'a>, files: &Files, found: &mut Found) -> Self {
+        let shared = match table.get("parameters") {
+            Some(item) => given(item, files, found),
+            None => Given::Nothing,
+        };
+        let sets = sets(table, files, found);
+        mixed_types(&shared, &sets, found);
+        Self { shared, sets }
+    }
+
+    /// Every series of the schedule; what is wrong with it is told, and then the list is of no use.
+    pub(super) fn series(
+        self,
+        table: &Table<'a>,
+        statement: &Statement<'a>,
+        found: &mut Found,
+    ) -> Vec<Series<'a>> {
+        let Self { shared, sets } = self;
+        let all = || std::iter::once(&shared).chain(sets.iter().map(|set| &set.given));
+        if all().any(|given| matches!(given, Given::Wrong)) {
+            return Vec::new();
+        }
+        for given in all() {
+            swallowed(given, statement, found);
+        }
+        if all().any(|given| matches!(given, Given::List(..))) {
+            return lists(table, statement, &shared, &sets, found);
+        }
+        by_name(table, statement, &shared, sets, found)
+    }
+}
+
+/// Series whose values go by name.
+fn by_name<'a>(
+    table: &Table<'a>,
+    statement: &Statement<'a>,
+    shared: &Given<'a>,
+    sets: Vec<Set<'a>>,
+    found: &mut Found,
+) -> Vec<Series<'a>> {
+    let names = Names::of(statement, shared, &sets);
+    names.check(table, statement, shared, &sets, found);
+    let series = |name: SetName, item: Option<&Item<'a>>, own: &Given<'a>| {
+        let item = item.unwrap_or(statement.item());
+        Series {
+            set: name,
+            at: item.key_at,
+            path: item.path.clone(),
+            query: match statement {
+                Statement::Procedure { name, .. } => bigquery_call(name, &names.all),
+                Statement::Call { query, .. } => query.clone(),
+            },
+            parameters: Parameters::Named(merged(&names.all, shared, own)),
+        }
+    };
+    if table.get("set").is_none() {
+        return vec![series(SetName::default_set(), None, &Given::Nothing)];
+    }
+    sets.into_iter()
+        .map(|set| series(set.name, Some(&set.item), &set.given))
+        .collect()
+}
+
+/// The values of `parameters` or of a set.
+fn given<'a>(item: &Item<'a>, files: &Files, found: &mut Found) -> Given<'a> {
+    if let DeValue::Array(items) = item.value {
+        let values: Vec<Option<Value>> = item
+            .elements(items)
+            .iter()
+            .map(|element| json(element, files, found))
+            .collect();
+        return Given::List(item.clone(), values.into_iter().collect());
+    }
+    if !item.value.is_table() {
+        let problem = item.wrong_type("a table, or a list for values by position");
+        found.wrong(problem.with_hint(format!("write {} = {{ name = value }}", item.key)));
+        return Given::Wrong;
+    }
+    let Some(table) = item.open_table(found) else {
+        return Given::Nothing;
+    };
+    let named = table
+        .items
+        .into_iter()
+        .map(|item| Named {
+            value: json(&item, files, found),
+            item,
+        })
+        .collect();
+    Given::Named(item.clone(), named)
+}
+
+fn sets<'a>(table: &Table<'a>, files: &Files, found: &mut Found) -> Vec<Set<'a>> {
+    let Some(item) = table.get("set") else {
+        return Vec::new();
+    };
+    let Some(table) = item.open_table(found) else {
+        return Vec::new();
+    };
+    if table.items.is_empty() {
+        found.wrong(
+            item.problem("holds no set, so nothing would run")
+                .with_hint("add set.NAME = { … }, or leave `set` out"),
+        );
+    }
+    let mut sets = Vec::new();
+    for item in &table.items {
+        let given = given(item, files, found);
+        match SetName::new(item.key) {
+            Ok(name) => sets.push(Set {
+                name,
+                item: item.clone(),
+                given,
+            }),
+            Err(_) => found.wrong(item.key_problem("a name is 1 to 100 of A-Z a-z 0-9 _ -")),
+        }
+    }
+    sets
+}
+
+impl<'a> Given<'a> {
+    /// The values by name; none for a list.
+    pub(super) fn named(&self) -> &[Named<'a>] {
+        match self {
+            Self::Named(_, named) => named,
+            _ => &[],
+        }
+    }
+
+    /// Whether this name is given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named().iter().any(|named| named.item.key == name)
+    }
+
+    /// The value of a name.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        let named = self.named().iter().find(|named| named.item.key == name);
+        named.and_then(|named| named.value.as_ref())
+    }
+}
+
+/// The values in the order of the call, a set's own before the shared.
+fn merged(names: &[String], shared: &Given<'_>, own: &Given<'_>) -> Map<String, Value> {
+    let mut map = Map::new();
+    for name in names {
+        if let Some(value) = own.value(name).or_else(|| shared.value(name)) {
+            map.insert(name.clone(), value.clone());
+        }
+    }
+    map
+}
+
+/// Series whose values go by position: a set replaces the whole list.
+fn lists<'a>(
+    table: &Table<'a>,
+    statement: &Statement<'a>,
+    shared: &Given<'a>,
+    sets: &[Set<'a>],
+    found: &mut Found,
+) -> Vec<Series<'a>> {
+    let Statement::Call { item: call, query } = statement else {
+        let all = std::iter::once(shared).chain(sets.iter().map(|set| &set.given));
+        for given in all {
+            if let Given::List(item, _) = given {
+                found.wrong(
+                    item.problem("a procedure takes its parameters by name")
+                        .with_hint(format!("write {} = {{ name = value }}", item.key)),
+                );
+            }
+        }
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    let mut add = |set: SetName, item: &Item<'a>, values: &Option<Vec<Value>>| {
+        let Some(values) = values else { return };
+        all.push(Series {
+            set,
+            at: item.key_at,
+            path: item.path.clone(),
+            query: query.clone(),
+            parameters: Parameters::Positional(values.clone()),
+        });
+    };
+    if table.get("set").is_none() {
+        if let Given::List(item, values) = shared {
+            counts_agree(item, query, values, found);
+            add(SetName::default_set(), call, values);
+        }
+        return all;
+    }
+    if let Given::Named(item, _) = shared {
+        found.wrong(
+            item.problem("the sets give values by position, and these are by name")
+                .with_hint("write all as lists, or all as tables"),
+        );
+    }
+    for set in sets {
+        match (&set.given, shared) {
+            (Given::List(item, values), _) => {
+                counts_agree(item, query, values, found);
+                add(set.name.clone(), item, values);
+            }
+            // an empty set runs with what the schedule says
+            (Given::Named(item, named), Given::List(_, values)) if named.is_empty() => {
+                add(set.name.clone(), item, values);
+            }
+            (Given::Named(item, _), _) => found.wrong(
+                item.problem("the other values go by position, and these are by name")
+                    .with_hint(format!("write {} = [ … ], the whole list", item.key)),
+            ),
+            (Given::Nothing | Given::Wrong, _) => {}
+        }
+    }
+    all
+}

@@ -1,0 +1,222 @@
+//! Which bytes of a file may be a secret, so that no message ever shows them.
+//!
+//! A secret belongs into the environment or a file of its own. When somebody writes one here all the same, it is a
+//! problem; and no other problem on the same line may give it away.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::raw;
+
+/// Parts of key names that announce a secret.
+const WORDS: [&str; 9] = [
+    "token",
+    "secret",
+    "passw",
+    "credential",
+    "api_key",
+    "apikey",
+    "api-key",
+    "authoriz",
+    "bearer",
+];
+
+/// Whether the name of a key announces a secret.
+pub(super) fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    WORDS.iter().any(|word| key.contains(word))
+}
+
+/// Whether a text has the look of a credential, whatever it is called: a JSON web token, a bearer header, a password
+/// in a URL.
+pub(super) fn looks_secret(text: &str) -> bool {
+    let web_token = text.match_indices("eyJ").any(|(at, _)| {
+        let body = text[at + 3..].bytes().take_while(u8::is_ascii_alphanumeric);
+        body.count() >= 8
+    });
+    let user_info = text.match_indices("://").any(|(at, _)| {
+        let rest = &text[at + 3..];
+        let end = rest.find(['/', '"', '\'', ' ']).unwrap_or(rest.len());
+        rest[..end].contains('@')
+    });
+    web_token || user_info || text.to_ascii_lowercase().contains("bearer ")
+}
+
+/// Whether a text can be the name of an environment variable, so that showing it gives nothing away.
+pub(super) fn is_variable(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let starts = text.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+    starts && text.len() <= 100 && text.bytes().all(plain) && !looks_secret(text)
+}
+
+/// Whether a text can be the name of a systemd credential.
+pub(super) fn is_credential_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    !text.is_empty() && text.len() <= 100 && text.bytes().all(plain) && !looks_secret(text)
+}
+
+/// The bytes of a parsed file that must not be shown.
+pub(super) fn spans(root: &DeTable<'_>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (key, value) in root {
+        let key: &str = key.get_ref();
+        match value.get_ref() {
+            DeValue::Table(connections) if key == "connection" => {
+                for (name, value) in connections {
+                    let table = value.get_ref().is_table();
+                    // `[connection]` without a name: its keys stand where names should
+                    let hush = !table && is_hush(name.get_ref(), value.get_ref(), true);
+                    collect(value, true, hush, &mut found);
+                }
+            }
+            _ => collect(value, false, sounds_secret(key), &mut found),
+        }
+    }
+    found
+}
+
+/// `connection`: inside a connection, where a text under an unknown key may be a misspelled `token`. `hush`: under a
+/// key that announces a secret.
+fn collect(
+    value: &Spanned<DeValue<'_>>,
+    connection: bool,
+    hush: bool,
+    found: &mut Vec<Range<usize>>,
+) {
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                let key: &str = key.get_ref();
+                let place = is_place_of_secret(key, value.get_ref());
+                let hush = !place && (hush || is_hush(key, value.get_ref(), connection));
+                collect(value, connection, hush, found);
+            }
+        }
+        DeValue::Array(items) => {
+            for item in items.iter() {
+                collect(item, connection, hush, found);
+            }
+        }
+        DeValue::String(text) if looks_secret(text) => found.push(value.span()),
+        DeValue::Boolean(_) => {}
+        _ if hush => found.push(value.span()),
+        _ => {}
+    }
+}
+
+/// Whether what stands under this key is not shown.
+fn is_hush(key: &str, value: &DeValue<'_>, connection: bool) -> bool {
+    let known = [&raw::CONNECTION, &raw::POLL, &raw::OAUTH]
+        .iter()
+        .any(|table| table.keys.contains(&key));
+    let announced = sounds_secret(key) && key != "token_url";
+    announced || (connection && !known && !value.is_table())
+}
+
+/// Whether this says where a secret is kept, and not the secret.
+fn is_place_of_secret(key: &str, value: &DeValue<'_>) -> bool {
+    match (key, value) {
+        ("env", DeValue::String(text)) => is_variable(text),
+        ("credential", DeValue::String(text)) => is_credential_name(text),
+        ("file", DeValue::String(text)) => text.len() <= 4096 && !looks_secret(text),
+        ("command", DeValue::Array(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether the text before a syntax error, back to the header of its table, speaks of a secret. The file could not be
+/// read as TOML, so this errs on the side of silence.
+pub(super) fn near(text: &str, at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or("");
+    let line_end = rest.find('\n').map_or(text.len(), |i| at + i);
+    let mut lines = text[..line_end].rsplit('\n');
+    let this = lines.next().unwrap_or("");
+    if is_suspicious(this) || (!this.contains('=') && has_long_word(this)) {
+        return true;
+    }
+    !is_header(this) && lines.take_while(|line| !is_header(line)).any(is_suspicious)
+}
+
+fn is_suspicious(line: &str) -> bool {
+    sounds_secret(line) || looks_secret(line)
+}
+
+/// `[connection.x]`: what stands above it belongs to another table.
+fn is_header(line: &str) -> bool {
+    let line = line.trim_end();
+    let name = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
+    line.starts_with('[')
+        && line
+            .trim_matches(['[', ']'])
+            .chars()
+            .all(|c| name(c) || c == ' ')
+}
+
+/// A secret that was pasted without its key.
+fn has_long_word(line: &str) -> bool {
+    line.split_whitespace().any(|word| word.len() >= 20)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn hidden(text: &str) -> Vec<String> {
+        let table = DeTable::parse(text).unwrap();
+        let spans = spans(table.get_ref());
+        spans.into_iter().map(|s| text[s].to_owned()).collect()
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_hidden() {
+        for text in [
+            "[connection.c]\ntoken = 'hush'",
+            "[connection.c]\ntokn = 'hush'",
+            "[connection]\nbase_url = 'https://x'\ntoken = 'hush'",
+            "token = 'hush'",
+            "[connection.c]\ntoken = 1234 # hush",
+            "[connection.c]\ntoken = { env = 'hush hush' }",
+            "[connection.c]\ntoken = { value = 'hush' }",
+            "[connection.c]\noauth = { client_id = 'a', client_secret = 'hush' }",
+            "[connection.c]\noauth = { clientsecret = 'hush' }",
+            "[defaults]\napi_key = ['hush']",
+            "[schedule.x.parameters]\nx = 'eyJhbGciOiJIUzI1NiJ9hush'",
+            "[connection.c]\nproxy = 'http://me:hush@proxy:3128'",
+        ] {
+            let found = hidden(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(text.contains("1234") || found[0].contains("hush"), "{text}");
+        }
+    }
+
+    #[test]
+    fn where_a_secret_is_kept_is_not_hidden() {
+        let text = "[connection.c]\nbase_url = 'https://x'\npoll = { first = '2s' }\n\
+            request_timeout = '3s'\ntoken = { env = 'CARTO_API_TOKEN' }\n\
+            [connection.d]\ntoken = { file = '/run/token' }\n\
+            [connection.e]\ntoken = { command = ['pass', 'show'] }\n\
+            [connection.f]\noauth = { token_url = 'https://x/oauth/token', client_id = 'i', \
+            audience = 'a', client_secret = { credential = 'carto-secret' } }\n";
+        assert_eq!(hidden(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_syntax_error_near_a_secret_shows_no_line() {
+        let text = "[connection.c]\nbase_url = 3\ntoken = 'hush\nx\n[schedule.y]\ncron = \n";
+        assert!(near(text, text.find("'hush").unwrap()));
+        assert!(near(text, text.find("\nx").unwrap() + 1));
+        assert!(!near(text, text.find("base_url").unwrap()));
+        assert!(!near(text, text.find("cron").unwrap()));
+        for text in [
+            "eyJhbGciOiJIUzI1NiJ9",
+            "d41d8cd98f00b204e9800998ecf8427e\n",
+            "[connection.c]\ntoken = [\n[\"hush\",\n",
+            "token = \"\"\"\nhush",
+        ] {
+            assert!(near(text, text.trim_end().len() - 1), "{text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Warnings that need more than one schedule, or the clock: each with the better line to write.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::connection::{self, host};
+use super::duration::show;
+use super::read::Found;
+use super::schedule::Read;
+use super::source::Place;
+use crate::sched::id::SeriesId;
+use crate::sched::policy::OverlapPolicy;
+use crate::sched::time::{Timestamp, between};
+use crate::sched::trigger::{Rhythm, Trigger, TriggerSpec};
+
+/// How many occurrences are looked at to see how close they may be.
+const LOOK_AHEAD: usize = 24;
+
+/// Looks at everything together.
+pub(super) fn look(
+    schedules: &[Read<'_>],
+    connections: &[connection::Read<'_>],
+    now: Timestamp,
+    found: &mut Found,
+) {
+    same_result(schedules, found);
+    long_timeouts(schedules, now, found);
+    much_polling(schedules, connections, found);
+}
+
+/// Two series that call one procedure with equal values write one result table.
+fn same_result(schedules: &[Read<'_>], found: &mut Found) {
+    let mut first: HashMap<String, (&SeriesId, Place<'_>)> = HashMap::new();
+    for read in schedules.iter().filter(|read| read.schedule.enabled) {
+        let places = read.schedule.definitions.iter().zip(&read.series_at);
+        for (definition, (at, path)) in places {
+            let target = &definition.target;
+            let key = format!(
+                "{}\n{}\n{}\n{}",
+                target.base_url,
+                target.connection,
+                definition.query,
+                definition.parameters.to_json()
+            );
+            let Some((series, place)) = first.get(&key) else {
+                first.insert(key, (&definition.series, *at));
+                continue;
+            };
+            let message = format!(
+                "calls the same with equal values as {series} ({}): both write one result table",
+                place.words()
+            );
+            found.doubtful(
+                at.problem(path, message)
+                    .with_hint("give it values of its own, or enabled = false"),
+            );
+        }
+    }
+}
+
+/// A timeout that reaches into the next occurrence makes a busy series out of one slow run.
+fn long_timeouts(schedules: &[Read<'_>], now: Timestamp, found: &mut Found) {
+    let mut known: HashMap<&TriggerSpec, Option<Duration>> = HashMap::new();
+    for read in schedules.iter().filter(|read| read.schedule.enabled) {
+        let Some(definition) = read.schedule.definitions.first() else {
+            continue;
+        };
+        let spec = &definition.trigger;
+        let gap = *known
+            .entry(spec)
+            .or_insert_with(|| least_gap(spec, &read.schedule.trigger, now));
+        let Some(gap) = gap.filter(|gap| definition.timeout > *gap) else {
+            continue;
+        };
+        let then = match definition.policies.overlap {
+            OverlapPolicy::Skip => "is skipped while the run lasts",
+            OverlapPolicy::BufferOne => "waits while the run lasts",
+            // these two say what they want of a second run
+            OverlapPolicy::CancelOther | OverlapPolicy::AllowAll => continue,
+        };
+        let message = format!(
+            "the timeout ({}) reaches into the next occurrence, {} later, which {then}",
+            show(definition.timeout),
+            show(gap)
+        );
+        let problem = match (read.table.get("timeout"), read.times_at.first()) {
+            (Some(timeout), _) => timeout.problem(message),
+            (None, Some(times)) => times.problem(message),
+            (None, None) => continue,
+        };
+        found.doubtful(problem.with_hint(format!("write timeout = \"{}\"", show(shorter(gap)))));
+    }
+}
+
+/// A timeout that leaves some of the gap: nine tenths, in whole minutes where there are any.
+fn shorter(gap: Duration) -> Duration {
+    let most = gap.mul_f64(0.9).as_secs();
+    match most {
+        0 => gap,
+        1..=59 => Duration::from_secs(most),
+        _ => Duration::from_secs(most - most % 60),
+    }
+}
+
+/// The shortest time between two of the next occurrences.
+fn least_gap(spec: &TriggerSpec, trigger: &Trigger, now: Timestamp) -> Option<Duration> {
+    if let Rhythm::Every(period) = spec.rhythm {
+        return Some(period);
+    }
+    let mut last: Option<Timestamp> = None;
+    let mut least: Option<Duration> = None;
+    let mut at = now;
+    for _ in 0..LOOK_AHEAD {
+        let Some(occurrence) = trigger.after(at) else {
+            break;
+        };
+        at = occurrence.instant;
+        if let Some(last) = last {
+            let gap = between(last, at);
+            least = Some(least.map_or(gap, |least| least.min(gap)));
+        }
+        last = Some(at);
+    }
+    least
+}
+
+/// Polls that the budget of a host does not allow make every answer late.
+fn much_polling(schedules: &[Read<'_>], connections: &[connection::Read<'_>], found: &mut Found) {
+    let mut series: HashMap<&str, usize> = HashMap::new();
+    for read in schedules.iter().filter(|read| read.schedule.enabled) {
+        for definition in &read.schedule.definitions {
+            *series.entry(definition.connection.as_str()).or_default() += 1;
+        }
+    }
+    let mut hosts: HashMap<String, f64> = HashMap::new();
+    let mut told: Vec<String> = Vec::new();
+    for read in connections {
+        let limits = &read.connection.limits;
+        let count = series.get(limits.name.as_str()).copied().unwrap_or(0);
+        let runs = count.min(limits.max_in_flight as usize);
+        let host = host(&limits.target.base_url);
+        let polls = hosts.entry(host.clone()).or_default();
+        *polls += runs as f64 * 60.0 / limits.poll.max.as_secs_f64();
+        let budget = f64::from(limits.requests_per_minute);
+        if *polls <= budget || told.contains(&host) {
+            continue;
+        }
+        told.push(host);
+        let message = format!(
+            "{runs} runs at once, each polled every {}, are {polls:.0} requests a minute, and the \
+             budget of the host is {budget}",
+            show(limits.poll.max)
+        );
+        let pause = (runs as f64 * 60.0 / budget * 1.25).ceil();
+        let better = show(Duration::from_secs_f64(pause.max(1.0)));
+        let problem = match read.table.get("poll") {
+            Some(poll) => poll.problem(message),
+            None => read.table.at.problem(&read.table.path, message),
+        };
+        found.doubtful(problem.with_hint(format!("write poll = {{ max = \"{better}\" }}")));
+    }
+}
