@@ -1,0 +1,200 @@
+//! The second bell and the maintenance calendar: the only user of tokio-cron-scheduler.
+//!
+//! Each second the bell wakes the driver, sharing no timer and no task with the driver's own sleep, so that a timer
+//! that hangs is noticed and cured. Schedules never depend on it (docs/adr/0003). The jobs are few, async, in UTC and
+//! registered once; each only sends a message or asks the store for one small step.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tracing::{debug, info, warn};
+
+use super::DaemonError;
+use super::clock::synchronised;
+use super::handle::Status;
+use crate::sched::step::Input;
+use crate::sched::time::{TimeZone, Timestamp, civil, earlier};
+use crate::store::{Chore, Store};
+
+/// Room for messages inside the crate: far more than its jobs can make.
+const CHANNEL: usize = 4096;
+/// How long a stop waits for the calendar.
+const LAST_CHORES: Duration = Duration::from_secs(5);
+/// One step of pruning deletes so many runs, so that it is never in the way of a commit.
+const PRUNE_STEP: usize = 500;
+
+/// What the chores need.
+#[derive(Clone)]
+pub struct ChoreSettings {
+    /// Finished runs are kept for so many days …
+    pub keep_days: u32,
+    /// … and at most so many of each series.
+    pub keep_runs: u64,
+    /// When the daily check of the connections is made …
+    pub doctor_at: civil::Time,
+    /// … in this zone.
+    pub doctor_zone: TimeZone,
+    /// One line about the zone data, logged daily.
+    pub zone_data: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// When the bell last rang, as Unix milliseconds; 0 when it has not.
+#[derive(Clone, Default)]
+pub(super) struct Bell(Arc<AtomicI64>);
+
+impl Bell {
+    /// When it last rang.
+    pub(super) fn rang(&self) -> Option<Timestamp> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Timestamp::from_millisecond(ms).ok(),
+        }
+    }
+
+    fn ring(&self) {
+        self.0
+            .store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
+    }
+}
+
+/// The running calendar. The crate keeps what its jobs hold longer than its shutdown lasts, so they hold no store: it
+/// must be closed when the daemon ends.
+pub(super) struct Chores(JobScheduler);
+
+impl Chores {
+    /// Registers every chore, one after another, then starts the calendar.
+    pub(super) async fn start(
+        settings: ChoreSettings,
+        store: &Arc<dyn Store>,
+        inputs: mpsc::Sender<Input>,
+        bell: Bell,
+        status: watch::Receiver<Arc<Status>>,
+    ) -> Result<Self, DaemonError> {
+        let calendar = JobScheduler::new_with_channel_size(CHANNEL).await?;
+        calendar.add(sweep(inputs.clone(), bell)?).await?;
+        calendar.add(clock(inputs.clone(), status.clone())?).await?;
+        calendar.add(doctor(&settings, inputs)?).await?;
+        calendar.add(checkpoint(Arc::downgrade(store))?).await?;
+        calendar
+            .add(prune(&settings, Arc::downgrade(store), status)?)
+            .await?;
+        calendar.add(zone_data(&settings)?).await?;
+        calendar.start().await?;
+        Ok(Self(calendar))
+    }
+
+    /// Stops the calendar; nothing of it need be waited for.
+    pub(super) async fn stop(mut self) {
+        match tokio::time::timeout(LAST_CHORES, self.0.shutdown()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "the chores did not stop in order"),
+            Err(_) => debug!("the chores do not stop; they hold nothing that matters"),
+        }
+    }
+}
+
+impl From<JobSchedulerError> for DaemonError {
+    fn from(error: JobSchedulerError) -> Self {
+        Self::Chores(error.to_string())
+    }
+}
+
+/// Each second: wake the driver. A full queue means that it is awake already.
+fn sweep(inputs: mpsc::Sender<Input>, bell: Bell) -> Result<Job, JobSchedulerError> {
+    Job::new_async("* * * * * *", move |_, _| {
+        bell.ring();
+        let _ = inputs.try_send(Input::Wake);
+        Box::pin(async {})
+    })
+}
+
+/// Every ten seconds while the clock is doubted: does the system say that it is synchronised?
+fn clock(
+    inputs: mpsc::Sender<Input>,
+    status: watch::Receiver<Arc<Status>>,
+) -> Result<Job, JobSchedulerError> {
+    Job::new_async("*/10 * * * * *", move |_, _| {
+        let inputs = inputs.clone();
+        let doubtful = status.borrow().scheduler.clock_doubtful;
+        Box::pin(async move {
+            if doubtful && synchronised().await {
+                // A full queue is tried again soon.
+                let _ = inputs.try_send(Input::Clock { synchronised: true });
+            }
+        })
+    })
+}
+
+/// Each minute: is it time for the daily check in its zone? (The crate would freeze the zone's offset.)
+fn doctor(settings: &ChoreSettings, inputs: mpsc::Sender<Input>) -> Result<Job, JobSchedulerError> {
+    let (at, zone) = (settings.doctor_at, settings.doctor_zone.clone());
+    Job::new_async("0 * * * * *", move |_, _| {
+        let time = Timestamp::now().to_zoned(zone.clone()).time();
+        if (time.hour(), time.minute()) == (at.hour(), at.minute()) {
+            let _ = inputs.try_send(Input::Doctor);
+        }
+        Box::pin(async {})
+    })
+}
+
+/// Every five minutes: move the write-ahead log into the database.
+fn checkpoint(store: Weak<dyn Store>) -> Result<Job, JobSchedulerError> {
+    Job::new_async("17 */5 * * * *", move |_, _| {
+        let store = store.upgrade();
+        Box::pin(async move {
+            let Some(store) = store else { return };
+            if let Err(error) = store.maintain(Chore::Checkpoint).await {
+                warn!(%error, "the checkpoint failed");
+            }
+        })
+    })
+}
+
+/// Daily: delete what retention allows, in small steps.
+fn prune(
+    settings: &ChoreSettings,
+    store: Weak<dyn Store>,
+    status: watch::Receiver<Arc<Status>>,
+) -> Result<Job, JobSchedulerError> {
+    let (days, per_series) = (settings.keep_days, settings.keep_runs);
+    Job::new_async("40 37 11 * * *", move |_, _| {
+        // A clock that is not believed does not say what is old.
+        let doubtful = status.borrow().scheduler.clock_doubtful;
+        let store = store.upgrade().filter(|_| !doubtful);
+        Box::pin(async move {
+            let Some(store) = store else { return };
+            let age = Duration::from_secs(u64::from(days) * 86_400);
+            let before = earlier(Timestamp::now(), age);
+            let mut deleted = 0;
+            loop {
+                let step = Chore::Prune {
+                    before,
+                    per_series,
+                    step: PRUNE_STEP,
+                };
+                match store.maintain(step).await {
+                    Ok(0) => break,
+                    Ok(n) => deleted += n,
+                    Err(error) => {
+                        warn!(%error, "pruning stopped");
+                        break;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            info!(deleted, "pruned");
+        })
+    })
+}
+
+/// Daily: say which zone data is in use.
+fn zone_data(settings: &ChoreSettings) -> Result<Job, JobSchedulerError> {
+    let versions = Arc::clone(&settings.zone_data);
+    Job::new_async("10 7 12 * * *", move |_, _| {
+        info!("{}", versions());
+        Box::pin(async {})
+    })
+}

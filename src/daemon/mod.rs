@@ -1,0 +1,249 @@
+//! The shell: waits, commits, performs. It knows stores and vendors by their doors only.
+
+mod chores;
+mod clock;
+mod driver;
+mod handle;
+mod lease;
+mod observe;
+mod perform;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::sched::id::ScheduleName;
+use crate::sched::schedule::{ConnectionLimits, Definition};
+use crate::sched::scheduler::{Setup, Snapshot};
+use crate::sched::step::Input;
+use crate::sched::time::{TimeZone, between};
+use crate::sched::trigger::Trigger;
+use crate::store::{Store, StoreError};
+use crate::systemd::Notifier;
+
+pub use chores::ChoreSettings;
+pub use clock::{Clock, SystemClock};
+pub use handle::{DaemonHandle, Status, Undecided};
+pub use perform::Clients;
+
+use chores::{Bell, Chores};
+use driver::{Asked, Driver};
+use lease::LeaseKeeper;
+use observe::Observer;
+use perform::Performer;
+
+/// Answers that may wait for the driver; more make their tasks wait.
+const INPUTS: usize = 65_536;
+/// Requests of people that may wait.
+const REQUESTS: usize = 256;
+/// The second bell is silent when it has not rung for so long.
+const SILENT: Duration = Duration::from_secs(15);
+
+/// Where the zones of stored triggers come from.
+pub type Zones = Arc<dyn Fn(&str) -> Option<TimeZone> + Send + Sync>;
+
+/// What the configuration says, for the scheduler.
+#[derive(Clone)]
+pub struct Plan {
+    /// The hash of the configuration.
+    pub config: Arc<str>,
+    /// The series to plan.
+    pub definitions: Vec<(Arc<Definition>, Arc<Trigger>)>,
+    /// Schedules that are switched off.
+    pub disabled: Vec<ScheduleName>,
+    /// The connections.
+    pub connections: Vec<ConnectionLimits>,
+    /// Decide and record, submit nothing.
+    pub observe: bool,
+    /// Zone data.
+    pub zones: Zones,
+}
+
+impl Plan {
+    fn setup(&self, instance: String, generation: u32) -> Setup {
+        Setup {
+            instance,
+            config: Arc::clone(&self.config),
+            definitions: self.definitions.clone(),
+            disabled: self.disabled.clone(),
+            connections: self.connections.clone(),
+            observe: self.observe,
+            generation,
+        }
+    }
+}
+
+/// Why the daemon ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The store must not or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The second bell could not be made.
+    #[error("the maintenance calendar cannot be started: {0}")]
+    Chores(String),
+}
+
+/// A daemon that is ready to run.
+pub struct Daemon {
+    driver: Driver,
+    chores: ChoreSettings,
+    answers: mpsc::Sender<Input>,
+}
+
+/// The doors and the settings of a daemon.
+pub struct Parts {
+    /// Where everything is remembered.
+    pub store: Arc<dyn Store>,
+    /// The vendors, by connection.
+    pub clients: Clients,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What to plan.
+    pub plan: Plan,
+    /// The maintenance calendar.
+    pub chores: ChoreSettings,
+    /// The name of this installation; `None`: made once and stored.
+    pub instance: Option<String>,
+    /// systemd, when it listens.
+    pub systemd: Notifier,
+    /// Ends the daemon.
+    pub stop: CancellationToken,
+}
+
+impl Daemon {
+    /// Takes the lease of the store, so that no second daemon runs on it.
+    pub async fn new(parts: Parts) -> Result<(Self, DaemonHandle), DaemonError> {
+        let now = parts.clock.now();
+        let lease = LeaseKeeper::acquire(Arc::clone(&parts.store), now).await?;
+        let instance = parts.store.instance(parts.instance).await?;
+        let (answers, inputs) = mpsc::channel(INPUTS);
+        let (requests, asked) = mpsc::channel(REQUESTS);
+        let observer = Observer::new();
+        let (status, shown) = watch::channel(Arc::new(Status {
+            pid: std::process::id(),
+            started: now.wall,
+            at: now.wall,
+            instance: instance.clone(),
+            config: Arc::clone(&parts.plan.config),
+            observe: parts.plan.observe,
+            store: None,
+            late: Duration::ZERO,
+            bell: None,
+            scheduler: Snapshot::default(),
+        }));
+        let handle = DaemonHandle {
+            requests,
+            status: shown,
+            feed: observer.feed(),
+        };
+        let driver = Driver {
+            plan: parts.plan,
+            instance,
+            store: parts.store,
+            clock: parts.clock,
+            lease,
+            performer: Performer::new(parts.clients, answers.clone()),
+            observer,
+            inputs,
+            requests: asked,
+            status,
+            bell: Bell::default(),
+            systemd: parts.systemd,
+            stop: parts.stop,
+            asked: Asked::default(),
+            unreported: false,
+            reported: None,
+        };
+        let daemon = Self {
+            driver,
+            chores: parts.chores,
+            answers,
+        };
+        Ok((daemon, handle))
+    }
+
+    /// Gives the lease back without having run.
+    pub async fn abandon(self) {
+        self.driver.lease.release().await;
+    }
+
+    /// Runs until it is told to stop, or until it must not go on.
+    pub async fn run(self) -> Result<(), DaemonError> {
+        let stop = self.driver.stop.clone();
+        let bell = keep_bell(
+            self.chores,
+            Arc::clone(&self.driver.store),
+            self.answers,
+            self.driver.bell.clone(),
+            Arc::clone(&self.driver.clock),
+            self.driver.status.subscribe(),
+            stop.clone(),
+        );
+        let without_it = stop.clone();
+        let bells = tokio::spawn(async move {
+            let kept = bell.await;
+            // Without its second bell the daemon does not go on: a new one may have more luck.
+            if kept.is_err() {
+                without_it.cancel();
+            }
+            kept
+        });
+        let ended = self.driver.run().await;
+        stop.cancel();
+        match bells.await {
+            Ok(Err(error)) if ended.is_ok() => Err(error),
+            _ => ended,
+        }
+    }
+}
+
+/// Rings the second bell and makes it anew when it falls silent.
+async fn keep_bell(
+    settings: ChoreSettings,
+    store: Arc<dyn Store>,
+    answers: mpsc::Sender<Input>,
+    bell: Bell,
+    clock: Arc<dyn Clock>,
+    status: watch::Receiver<Arc<Status>>,
+    stop: CancellationToken,
+) -> Result<(), DaemonError> {
+    let start = || {
+        Chores::start(
+            settings.clone(),
+            &store,
+            answers.clone(),
+            bell.clone(),
+            status.clone(),
+        )
+    };
+    let mut chores = Some(start().await?);
+    loop {
+        let before = bell.rang();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(SILENT) => {}
+        }
+        if bell.rang() == before {
+            let silent = before.map(|at| between(at, clock.now().wall));
+            warn!(?silent, "the second bell is silent; its task is made anew");
+            stop_chores(chores.take()).await;
+            // A daemon that works does not end for want of its chores; it is tried again.
+            chores = start()
+                .await
+                .inspect_err(|error| warn!(%error, "it cannot be made now"))
+                .ok();
+        }
+    }
+    stop_chores(chores).await;
+    Ok(())
+}
+
+async fn stop_chores(chores: Option<Chores>) {
+    if let Some(chores) = chores {
+        chores.stop().await;
+    }
+}

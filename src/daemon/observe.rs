@@ -1,0 +1,112 @@
+//! Committed changes become log lines and the live feed. Readers only: nothing here decides anything.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tracing::{debug, info, warn};
+
+use crate::sched::notice::{Notice, NoticeKind};
+use crate::sched::outcome::Outcome;
+use crate::sched::run::{Record, Run};
+use crate::sched::step::Change;
+
+/// So many changes may a slow reader be behind before it misses some.
+const FEED: usize = 4096;
+
+/// Tells the log and the feed what was committed.
+#[derive(Clone)]
+pub(super) struct Observer {
+    feed: broadcast::Sender<Arc<Change>>,
+}
+
+impl Observer {
+    pub(super) fn new() -> Self {
+        Self {
+            feed: broadcast::channel(FEED).0,
+        }
+    }
+
+    /// Where readers get the feed from.
+    pub(super) fn feed(&self) -> broadcast::Sender<Arc<Change>> {
+        self.feed.clone()
+    }
+
+    /// What was committed, in order.
+    pub(super) fn observe(&self, changes: Vec<Change>) {
+        for change in changes {
+            log(&change);
+            if self.feed.receiver_count() > 0 {
+                // Nobody listens any more: fine.
+                let _ = self.feed.send(Arc::new(change));
+            }
+        }
+    }
+}
+
+fn log(change: &Change) {
+    match change {
+        Change::Run { run, record, .. } => log_run(run, record),
+        Change::Missed(missed) => warn!(
+            series = %missed.series, count = missed.count, from = %missed.range.after,
+            until = %missed.range.upto, "times passed and will not run: {}", missed.reason
+        ),
+        Change::Cursor {
+            series,
+            upto,
+            definition,
+        } => info!(
+            series = %series, zone = definition.trigger.zone,
+            "planned from {upto} on; earlier times are decided, or it has none"
+        ),
+        Change::Closed { series, upto } => {
+            info!(series = %series, "no longer in the configuration; decided up to {upto}");
+        }
+        Change::Notice(notice) => log_notice(notice),
+        Change::Mark(mark) => debug!(%mark, "everything up to here is decided"),
+        Change::Connection { name, memory } => {
+            debug!(connection = %name, proven = ?memory.proven, "connection remembered");
+        }
+    }
+}
+
+fn log_run(run: &Run, record: &Record) {
+    let fault = record.fault.as_ref().map(ToString::to_string);
+    let job = record.job.as_ref().map(ToString::to_string);
+    let why = record.why.as_deref();
+    let bad = matches!(
+        run.outcome(),
+        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Lost)
+    );
+    let what = match run.outcome() {
+        Some(outcome) => outcome.word(),
+        None => record.what.as_ref(),
+    };
+    if bad {
+        warn!(run = %run.id, attempt = record.attempt, job, why, fault, "{what}");
+    } else {
+        info!(run = %run.id, attempt = record.attempt, job, why, fault, "{what}");
+    }
+}
+
+/// Until channels exist, notices are log lines.
+pub(super) fn log_notice(notice: &Notice) {
+    let body = notice.body.replace('\n', "; ");
+    match notice.kind {
+        NoticeKind::Recovered => {
+            info!(
+                notice = notice.kind.word(),
+                id = notice.id,
+                body,
+                "{}",
+                notice.subject
+            );
+        }
+        _ => warn!(
+            notice = notice.kind.word(),
+            id = notice.id,
+            body,
+            "{}",
+            notice.subject
+        ),
+    }
+}

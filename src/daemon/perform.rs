@@ -1,0 +1,112 @@
+//! One effect in, one input out: asks the vendor and hands the answer to the driver.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
+use crate::sched::id::ConnectionName;
+use crate::sched::step::{
+    Answer, Ask, CancelAnswer, Effect, Input, ListAnswer, PollAnswer, SubmitAnswer,
+};
+use crate::warehouse::{Heard, JobClient};
+
+/// The clients by the name of their connection.
+pub type Clients = HashMap<ConnectionName, Arc<dyn JobClient>>;
+
+/// Performs effects, each in a task of its own. There are never more than one a live run and one a connection, since
+/// the heart asks only one question at a time.
+pub(super) struct Performer {
+    clients: Clients,
+    answers: mpsc::Sender<Input>,
+    tasks: TaskTracker,
+}
+
+impl Performer {
+    pub(super) fn new(clients: Clients, answers: mpsc::Sender<Input>) -> Self {
+        Self {
+            clients,
+            answers,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Asks the vendor; replies to people are not performed here.
+    pub(super) fn perform(&self, effect: Effect) {
+        let (name, client) = match &effect {
+            Effect::Ask { connection, .. } => (connection.clone(), self.clients.get(connection)),
+            Effect::List { key, .. } => (key.connection.clone(), self.clients.get(&key.connection)),
+            Effect::Reply { .. } => return,
+        };
+        let (client, answers) = (client.cloned(), self.answers.clone());
+        self.tasks.spawn(async move {
+            let input = match client {
+                Some(client) => ask(client.as_ref(), effect).await,
+                None => no_client(&name, effect),
+            };
+            // The driver is gone only when the process ends.
+            if let Some(input) = input {
+                let _ = answers.send(input).await;
+            }
+        });
+    }
+}
+
+async fn ask(client: &dyn JobClient, effect: Effect) -> Option<Input> {
+    let input = match effect {
+        Effect::Ask { key, ask, .. } => {
+            let (answer, date) = match ask {
+                Ask::Submit(submission) => {
+                    let Heard { answer, date } = client.submit(&submission).await;
+                    (Answer::Submit(answer), date)
+                }
+                Ask::Poll(target, job) => {
+                    let Heard { answer, date } = client.poll(&target, &job).await;
+                    (Answer::Poll(answer), date)
+                }
+                Ask::Cancel(target, job) => {
+                    let Heard { answer, date } = client.cancel(&target, &job).await;
+                    (Answer::Cancel(answer), date)
+                }
+            };
+            Input::Answer { key, answer, date }
+        }
+        Effect::List { key, target, since } => {
+            let Heard { answer, date } = client.list(&target, since).await;
+            Input::Listed { key, answer, date }
+        }
+        Effect::Reply { .. } => return None,
+    };
+    Some(input)
+}
+
+/// A run whose connection is no longer in the configuration: certainly nothing was sent.
+fn no_client(name: &ConnectionName, effect: Effect) -> Option<Input> {
+    let fault = Fault::new(
+        FaultClass::Connection(ConnectionFault::Unauthorized),
+        "no connection",
+        &format!("there is no connection called {name} in the configuration"),
+    )
+    .with_remedy(format!(
+        "put [connection.{name}] back until its runs have ended"
+    ));
+    let date = None;
+    Some(match effect {
+        Effect::Ask { key, ask, .. } => {
+            let answer = match ask {
+                Ask::Submit(_) => Answer::Submit(SubmitAnswer::Refused(fault)),
+                Ask::Poll(..) => Answer::Poll(PollAnswer::NoAnswer(fault)),
+                Ask::Cancel(..) => Answer::Cancel(CancelAnswer::NoAnswer(fault)),
+            };
+            Input::Answer { key, answer, date }
+        }
+        Effect::List { key, .. } => Input::Listed {
+            key,
+            answer: ListAnswer::NoAnswer(fault),
+            date,
+        },
+        Effect::Reply { .. } => return None,
+    })
+}
