@@ -10,6 +10,7 @@
 //! names concrete stores and clients. `tests/it/tidy.rs` keeps it so.
 
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod sandbox;
 pub mod sched;

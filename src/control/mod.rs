@@ -1,0 +1,155 @@
+//! The local API of a running daemon: a unix socket, and a read-only loopback address when asked for.
+//!
+//! `api.rs` has the routes and what they answer, `asked.rs` reads what was asked, `follow.rs` is the one answer that goes
+//! on, `connection.rs` has the limits of a connection, `loopback.rs` guards the loopback address, `socket.rs` is the
+//! socket as a file, `wire.rs` every JSON object, `client.rs` the other end.
+//!
+//! Invariant: nothing here decides. Runs are asked for through the [`DaemonHandle`]; everything else only reads.
+
+mod api;
+mod asked;
+pub mod client;
+mod connection;
+mod follow;
+mod loopback;
+mod socket;
+pub mod wire;
+mod wrong;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::daemon::{DaemonHandle, Zones};
+use crate::store::Store;
+
+use connection::Ends;
+use socket::SocketFile;
+
+/// How long answers that are under way may take once the daemon stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// What the API can reach.
+#[derive(Clone)]
+pub struct Api {
+    /// The daemon.
+    pub handle: DaemonHandle,
+    /// Its store, for reading.
+    pub store: Arc<dyn Store>,
+    /// Zones by name.
+    pub zone: Zones,
+}
+
+/// Why the API cannot be served: a sentence with a remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another daemon listens on the socket.
+    #[error("{0}")]
+    Held(io::Error),
+    /// The socket cannot be made: the path is too long, its folder does not exist, something else is there.
+    #[error("{0}")]
+    Socket(io::Error),
+    /// The address of `http` is in use, or is none that may be served.
+    #[error("{0}")]
+    Http(io::Error),
+}
+
+/// A listening API. Dropping it takes the socket away.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    file: SocketFile,
+    http: Option<TcpListener>,
+}
+
+impl Server {
+    /// Listens; a socket that a dead daemon left behind is replaced, a live one is not. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// Nothing is left behind, and a live socket is left alone.
+    pub fn bind(socket: &Path, http: Option<SocketAddr>) -> Result<Self, BindError> {
+        let (listener, file) = socket::listen(socket).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => BindError::Held(error),
+            _ => BindError::Socket(error),
+        })?;
+        let http = http.map(listen_on).transpose().map_err(BindError::Http)?;
+        Ok(Self {
+            listener,
+            file,
+            http,
+        })
+    }
+
+    /// The loopback address that answers reading requests, when there is one.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http.as_ref()?.local_addr().ok()
+    }
+
+    /// Answers until told to stop; takes the socket away at the end.
+    pub async fn run(self, api: Api, stop: CancellationToken) {
+        let Self {
+            listener,
+            file,
+            http,
+        } = self;
+        let tasks = TaskTracker::new();
+        let ends = Ends {
+            stop: stop.clone(),
+            cut: CancellationToken::new(),
+        };
+        let door = api::Door::new(api, stop.clone());
+        let router = api::acting(door.clone());
+        tasks.spawn(connection::accept(
+            listener,
+            router,
+            tasks.clone(),
+            ends.clone(),
+        ));
+        match http.map(tokio::net::TcpListener::from_std) {
+            None => {}
+            Some(Ok(listener)) => {
+                if let Ok(address) = listener.local_addr() {
+                    info!(%address, "the reading part of the local API is also there");
+                }
+                let router = api::reading(door);
+                tasks.spawn(connection::accept(
+                    listener,
+                    router,
+                    tasks.clone(),
+                    ends.clone(),
+                ));
+            }
+            Some(Err(error)) => warn!(%error, "the address of `http` cannot be served"),
+        }
+        stop.cancelled().await;
+        drop(file);
+        tasks.close();
+        if timeout(LAST_ANSWERS, tasks.wait()).await.is_err() {
+            ends.cut.cancel();
+            tasks.wait().await;
+        }
+    }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let explained =
+        |error: io::Error| io::Error::new(error.kind(), format!("http {address}: {error}"));
+    if !address.ip().is_loopback() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("http {address} is not a loopback address, and the API asks for no password"),
+        ));
+    }
+    let listener = TcpListener::bind(address).map_err(explained)?;
+    listener.set_nonblocking(true).map_err(explained)?;
+    Ok(listener)
+}
