@@ -9,6 +9,7 @@
 //! `config` sees only `sched` and `secret`; siblings do not see each other; `cli/serve.rs` is the one place that
 //! names concrete stores and clients. `tests/it/tidy.rs` keeps it so.
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;

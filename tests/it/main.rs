@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod carto_contract;
+mod cli_reading;
 mod config;
+mod control;
+mod crash;
+mod daemon;
 mod documented;
 mod migrations;
 mod sandbox;

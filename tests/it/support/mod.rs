@@ -3,3 +3,4 @@
 pub(crate) mod arbitrary;
 pub(crate) mod memory_store;
 pub(crate) mod runs;
+pub(crate) mod world;

@@ -1,0 +1,247 @@
+//! `nightcall fire`: a run now, by hand. Asking is safe to repeat: the key makes two questions one run.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Map, Value};
+use tokio::time::sleep;
+
+use super::exit::{Exit, Failure, Outcome};
+use super::{Context, reach, watch};
+use crate::control::client::{Client, ClientError};
+use crate::control::wire::{FireBody, FiredView};
+use crate::sched::id::{ClientKey, RunId, ScheduleName, SetName};
+use crate::sched::time::civil;
+
+/// A lost answer is asked for again after these pauses.
+const AGAIN: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+/// Run a schedule now, beside its times.
+///
+/// The daemon makes the run and watches it. A busy series refuses it unless --queue or --anyway is given. The exit code
+/// is 2 when the daemon refuses, and with --wait 1 when the run does not succeed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  nightcall fire store-clusters/hyper --wait\n  \
+    nightcall fire store-clusters/hyper --param buffer_radius=750\n  \
+    nightcall fire store-clusters/hyper --as-of 2026-02-03 --queue"
+)]
+pub struct FireArgs {
+    /// Which schedule, and which of its parameter sets when it has several
+    #[arg(value_name = "SCHEDULE[/SET]", value_parser = series)]
+    series: (ScheduleName, Option<SetName>),
+    /// Wait until the run has ended; the exit code says how (0: it succeeded)
+    #[arg(long)]
+    wait: bool,
+    /// A value in place of the configured one, for this run; JSON when it reads as JSON, else text
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    params: Vec<(String, Value)>,
+    /// The civil date that the run is for [default: today, in the schedule's zone]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    as_of: Option<civil::Date>,
+    /// Wait behind a busy series instead of being refused
+    #[arg(long, conflicts_with = "anyway")]
+    queue: bool,
+    /// Run beside a busy series instead of being refused
+    #[arg(long)]
+    anyway: bool,
+    /// The key of this request: the same key never makes a second run [default: random]
+    #[arg(long, value_parser = key)]
+    key: Option<ClientKey>,
+}
+
+/// `nightcall fire`.
+pub async fn fire(context: &Context, args: FireArgs) -> Outcome {
+    let body = body(&args)?;
+    let (config, client) = reach::daemon(context)?;
+    let fired = ask(context, &client, &body).await?;
+    let run: RunId = fired.run.parse().map_err(|error| {
+        let what = ClientError::Unreadable(format!("{error}"));
+        reach::failure(context, what)
+    })?;
+    if args.wait {
+        let zone = reach::zone_of(&config, &body.schedule);
+        return watch::watch(context, &client, &run, zone).await;
+    }
+    if context.out.json {
+        context.out.object(&fired)?;
+    } else {
+        context.out.line(&fired.run)?;
+        context.out.line(context.next(format_args!("show {run}")))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn body(args: &FireArgs) -> Result<FireBody, Failure> {
+    let mut parameters = Map::new();
+    for (name, value) in &args.params {
+        if parameters.insert(name.clone(), value.clone()).is_some() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("--param {name} is given twice"),
+                "next: nightcall fire --help",
+            ));
+        }
+    }
+    let (schedule, set) = &args.series;
+    Ok(FireBody {
+        schedule: schedule.to_string(),
+        set: set.as_ref().map(ToString::to_string),
+        key: args
+            .key
+            .as_ref()
+            .map_or_else(random_key, ToString::to_string),
+        parameters,
+        as_of: args.as_of.map(|date| date.to_string()),
+        queue: args.queue,
+        anyway: args.anyway,
+    })
+}
+
+/// The daemon did not decide in time, or stops: it may have made the run all the same.
+const NO_ANSWER: u16 = 504;
+
+/// Asks, and asks again with the same key while the answer is lost.
+async fn ask(context: &Context, client: &Client, body: &FireBody) -> Result<FiredView, Failure> {
+    let mut pauses = AGAIN.into_iter();
+    let mut lost = false;
+    loop {
+        let error = match client.fire(body).await {
+            Ok(fired) => return Ok(fired),
+            Err(error) => error,
+        };
+        let no_answer = match error {
+            ClientError::Lost(_) => true,
+            ClientError::Refused { status, .. } => status == NO_ANSWER,
+            _ => false,
+        };
+        lost |= no_answer;
+        // Once an answer was lost, "nobody listens" is a daemon that may come back and may have made the run.
+        let again = no_answer || matches!(error, ClientError::NoDaemon { .. });
+        match pauses.next().filter(|_| lost && again) {
+            Some(pause) => sleep(pause).await,
+            None if lost && again => return Err(unknown(context, &error, body)),
+            None => return Err(reach::failure(context, error)),
+        }
+    }
+}
+
+fn unknown(context: &Context, error: &ClientError, body: &FireBody) -> Failure {
+    let set = body.set.as_ref().map(|set| format!("/{set}"));
+    let again = context.next(format_args!(
+        "fire {}{} --key {}",
+        body.schedule,
+        set.unwrap_or_default(),
+        body.key
+    ));
+    Failure::new(
+        Exit::Unavailable,
+        format!("{error}; whether the run was made is not known"),
+        format!("the same key never makes a second run; with the same other options,\n{again}"),
+    )
+}
+
+/// 128 bits that nobody else has: the hasher's keys come from the system's randomness.
+fn random_key() -> String {
+    let half = || {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        hasher.finish()
+    };
+    format!("{:016x}{:016x}", half(), half())
+}
+
+fn series(text: &str) -> Result<(ScheduleName, Option<SetName>), String> {
+    let (schedule, set) = match text.split_once('/') {
+        Some((schedule, set)) => (schedule, Some(set)),
+        None => (text, None),
+    };
+    let set = set
+        .map(SetName::new)
+        .transpose()
+        .map_err(|e| e.to_string())?;
+    let schedule = ScheduleName::new(schedule).map_err(|e| e.to_string())?;
+    Ok((schedule, set))
+}
+
+fn parameter(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("write it as NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
+}
+
+fn date(text: &str) -> Result<civil::Date, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date = text.parse().ok().filter(|_| plain);
+    date.ok_or_else(|| "write it as 2026-02-03".to_owned())
+}
+
+fn key(text: &str) -> Result<ClientKey, String> {
+    ClientKey::new(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_json_when_it_reads_as_json() {
+        for (text, json) in [
+            ("n=2", "2"),
+            ("n=2.0", "2.0"),
+            ("n=123456789012345678901", "123456789012345678901"),
+            ("n=true", "true"),
+            ("n=null", "null"),
+            ("n=\"2\"", "\"2\""),
+            ("n=[1,2]", "[1,2]"),
+            ("n={\"a\":1}", "{\"a\":1}"),
+            ("n=Hypermarket", "\"Hypermarket\""),
+            ("n=2026-02-03", "\"2026-02-03\""),
+            ("n=", "\"\""),
+            ("n=a=b", "\"a=b\""),
+        ] {
+            let (name, value) = parameter(text).unwrap();
+            assert_eq!((name.as_str(), value.to_string().as_str()), ("n", json));
+        }
+        assert!(parameter("n").is_err() && parameter("=2").is_err());
+    }
+
+    #[test]
+    fn keys_are_names_and_never_the_same() {
+        let keys: std::collections::HashSet<String> = (0..1000).map(|_| random_key()).collect();
+        assert_eq!(keys.len(), 1000);
+        assert!(
+            keys.iter()
+                .all(|key| key.len() == 32 && ClientKey::new(key).is_ok())
+        );
+    }
+
+    #[test]
+    fn a_series_is_named_with_or_without_its_set() {
+        let (schedule, set) = series("store-clusters/hyper").unwrap();
+        assert_eq!(
+            (schedule.as_str(), set.unwrap().as_str()),
+            ("store-clusters", "hyper")
+        );
+        assert!(series("store-clusters").unwrap().1.is_none());
+        assert!(series("a/b/c").is_err() && series("a/").is_err() && series("").is_err());
+    }
+
+    #[test]
+    fn a_date_is_a_date_and_nothing_more() {
+        assert_eq!(date("2026-02-03").unwrap(), civil::date(2026, 2, 3));
+        for text in ["2026-02-30", "3 Feb", "2026-02-03T01:00", "20260203T00", ""] {
+            assert!(date(text).is_err(), "{text}");
+        }
+    }
+}
