@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod carto_contract;
+mod cli_binary;
 mod cli_reading;
 mod config;
 mod control;
@@ -10,7 +11,10 @@ mod crash;
 mod daemon;
 mod documented;
 mod migrations;
+mod operations;
 mod sandbox;
 mod sqlite_file;
 mod store_conformance;
 mod support;
+mod systemd;
+mod tidy;
