@@ -123,10 +123,12 @@ impl Run {
             (
                 S::Pending | S::Backoff { .. } | S::Running { .. } | S::Cancelling { .. },
                 Event::Found(job),
-            ) => Ok(self.accept(job, "found", cx)),
+            ) => Ok(self.accept(job, "found", Duration::ZERO, cx)),
 
             (S::Submitting { .. }, Event::Submitted(answer)) => Ok(match answer {
-                SubmitAnswer::Accepted(job) => self.accept(job, "accepted", cx),
+                SubmitAnswer::Accepted(job) => {
+                    self.accept(job, "accepted", cx.limits.poll.first, cx)
+                }
                 SubmitAnswer::Refused(fault) => self.refused(fault, cx),
                 SubmitAnswer::Unsure(fault) => self.doubt(Some(fault), cx),
             }),
@@ -136,7 +138,9 @@ impl Run {
             }
 
             (S::InDoubt { .. }, Event::Resumed) => Ok(self.settle_anew(cx)),
-            (S::InDoubt { .. }, Event::Found(job)) => Ok(self.accept(job, "found", cx)),
+            (S::InDoubt { .. }, Event::Found(job)) => {
+                Ok(self.accept(job, "found", Duration::ZERO, cx))
+            }
             (S::InDoubt { .. }, Event::NotFound(finding)) => Ok(self.not_found(finding, cx)),
 
             (S::Running { .. }, Event::Resumed) => Ok(self.ask_at(cx.now.mono)),
@@ -189,7 +193,7 @@ impl Run {
                 Some(fault),
                 cx,
             ),
-            None => self.attempt_failed("refused", fault, cx),
+            None => self.not_made("refused", fault, cx),
         }
     }
 
@@ -254,21 +258,23 @@ impl Run {
             doubt::Verdict::Failed => {
                 let of_connection = self.fault.clone().filter(|f| f.connection().is_some());
                 let no_answer = || Fault::new(FaultClass::Transient, "no answer", why);
-                self.attempt_failed("absent", of_connection.unwrap_or_else(no_answer), cx)
+                self.not_made("absent", of_connection.unwrap_or_else(no_answer), cx)
             }
         }
     }
 
     // ---- the vendor has a job ------------------------------------------------------------------------------------
 
-    fn accept(&mut self, job: JobId, what: &'static str, cx: Context<'_>) -> Applied {
+    /// The vendor has a job; it is asked about after `first`.
+    fn accept(
+        &mut self,
+        job: JobId,
+        what: &'static str,
+        first: Duration,
+        cx: Context<'_>,
+    ) -> Applied {
         self.job = Some(job.clone());
         self.submitted.get_or_insert(cx.now.wall.max(self.planned));
-        let first = if what == "found" {
-            Duration::ZERO
-        } else {
-            cx.limits.poll.first
-        };
         self.state = RunState::Running {
             job,
             accepted: cx.now.mono,
@@ -418,15 +424,21 @@ impl Run {
 
     // ---- how an attempt or a run ends ----------------------------------------------------------------------------
 
+    /// It came to nothing before a job was known. When the connection is at fault, no attempt is used up: its circuit says
+    /// when to go on.
+    fn not_made(&mut self, what: &'static str, fault: Fault, cx: Context<'_>) -> Applied {
+        if fault.connection().is_none() {
+            return self.attempt_failed(what, fault, cx);
+        }
+        self.fault = Some(fault.clone());
+        self.state = RunState::Backoff { until: cx.now.mono };
+        let why = "the connection is at fault, not the run; waits for it".to_owned();
+        self.recorded(what, Some(why), Some(fault), cx)
+    }
+
     /// An attempt ended for certain without success: again, or the end.
     fn attempt_failed(&mut self, what: &'static str, fault: Fault, cx: Context<'_>) -> Applied {
         self.fault = Some(fault.clone());
-        if fault.connection().is_some() && what != "failed" {
-            // The connection is at fault: no attempt is used up, its circuit says when to go on.
-            self.state = RunState::Backoff { until: cx.now.mono };
-            let why = "the connection is at fault, not the run; waits for it".to_owned();
-            return self.recorded(what, Some(why), Some(fault), cx);
-        }
         self.failures += 1;
         let spread = spread(&self.id, self.attempt);
         match self

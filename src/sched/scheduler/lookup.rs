@@ -20,7 +20,7 @@ use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::policy::doubt::Finding;
 use crate::sched::run::RunState;
 use crate::sched::step::{Change, Effect, ListAnswer, ListKey};
-use crate::sched::time::{Mono, Now, Timestamp, earlier, later};
+use crate::sched::time::{Mono, Now, Timestamp, between, earlier, later};
 
 /// At most one pair of list calls in this time.
 const PAIR_EVERY: Duration = Duration::from_secs(10);
@@ -520,7 +520,7 @@ impl Scheduler {
         if !jobs.iter().any(shows) {
             return;
         }
-        let stale = |at: Timestamp| super::super::time::between(at, now.wall) > PROOF_EVERY / 2;
+        let stale = |at: Timestamp| between(at, now.wall) > PROOF_EVERY / 2;
         if self.connections[index].memory.proven.is_none_or(stale) {
             self.connections[index].memory.proven = Some(now.wall);
             self.store_memory(index);

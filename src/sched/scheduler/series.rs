@@ -16,7 +16,7 @@ use crate::sched::policy::overlap::{Busy, Verdict};
 use crate::sched::run::{CancelWhy, Origin, Record, Run, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::{Change, Missed};
-use crate::sched::time::{Mono, Now, Timestamp};
+use crate::sched::time::{Mono, Now, Timestamp, between};
 use crate::sched::trigger::{Occurrence, Trigger};
 
 /// So long after a start, times that passed before it may wait for the job list.
@@ -214,7 +214,7 @@ impl Scheduler {
     }
 
     fn mark_moves(&mut self, now: Now) {
-        let ahead = super::super::time::between(now.wall, self.mark).as_secs();
+        let ahead = between(now.wall, self.mark).as_secs();
         self.mark = self.mark.max(now.wall);
         self.mark_ahead_told &= ahead > 0;
         if ahead > 120 && !self.mark_ahead_told {

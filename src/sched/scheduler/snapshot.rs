@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Scheduler;
 use crate::sched::id::{ConnectionName, SeriesId};
 use crate::sched::run::RunState;
-use crate::sched::time::{Mono, Now, Timestamp};
+use crate::sched::time::{Mono, Now, Timestamp, between};
 
 /// So many coming occurrences are shown.
 const NEXT: usize = 10;
@@ -83,7 +83,7 @@ impl Scheduler {
                 .collect(),
             mark: Some(self.mark),
             clock_doubtful: self.clock.doubtful(),
-            clock_behind: super::super::time::between(now.wall, self.mark).as_secs() > 120,
+            clock_behind: between(now.wall, self.mark).as_secs() > 120,
             stopped: (0..self.series.len())
                 .filter(|i| self.series[*i].blocked.is_some() || self.series[*i].quarantined)
                 .map(id)
