@@ -100,26 +100,16 @@ pub(crate) fn definition(of: &SeriesId) -> Arc<Definition> {
 pub(crate) fn pending(id: &str) -> Run {
     let id: RunId = id.parse().unwrap();
     let definition = definition(&id.series);
-    Run {
-        civil: "2026-02-03T02:15:00".parse().unwrap(),
-        fold: Fold::First,
-        due: id.instant,
-        origin: Origin::Planned,
-        planned: id.instant,
-        config: Arc::from("0123456789abcdef"),
-        parameters: definition.parameters.clone(),
+    let civil = "2026-02-03T02:15:00".parse().unwrap();
+    Run::pending(
+        id.clone(),
+        (civil, Fold::First),
+        id.instant,
+        Origin::Planned,
         definition,
-        state: RunState::Pending,
-        attempt: 0,
-        failures: 0,
-        beside: false,
-        cancel: None,
-        fault: None,
-        job: None,
-        submitted: None,
-        finished: None,
-        id,
-    }
+        id.instant,
+        Arc::from("0123456789abcdef"),
+    )
 }
 
 /// A run of a series at [`hour`] `n`.
