@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::CartoCredential;
-use super::classify::{Answered, Body, Exchange};
 use super::exchange::Http;
+use super::protocol::{Answered, Body, Exchange};
 use super::statement;
 use super::wire::VendorError;
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};

@@ -4,73 +4,21 @@
 //! that it does not create jobs for such requests; it is *unsure* in every other case that is not an id. A request
 //! that may have arrived is never called refused: that would be a licence to send it twice.
 
-use std::time::Duration;
-
 use super::ClassifyRules;
 use super::listing;
+use super::protocol::{Answered, Body, Exchange};
 use super::reasons::{QUOTA_WAIT, class_of};
 use super::remedy;
 use super::wire::{self, JobState, VendorError, plain};
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass, bounded};
 use crate::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
-use crate::sched::time::Timestamp;
 
 /// How much of a body that is not JSON is shown, in bytes.
 const SHOWN_TEXT: usize = 300;
 
-/// One exchange, whatever came of it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Exchange {
-    /// Nothing left this machine for the vendor.
-    Withheld(Fault),
-    /// The request left, or may have, and there is no answer.
-    Lost(Fault),
-    /// There is a status.
-    Answered(Answered),
-}
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Answered {
-    /// The HTTP status.
-    pub status: u16,
-    /// The vendor's clock.
-    pub date: Option<Timestamp>,
-    /// How long it asks us to wait.
-    pub retry_after: Option<Duration>,
-    /// The rest.
-    pub body: Body,
-}
-
-/// The body of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Body {
-    /// All of it, the credential hidden.
-    Whole(String),
-    /// More than is ever read.
-    TooLong,
-    /// It ended before its end: the connection broke or time ran out.
-    Broken(String),
-}
-
-impl Exchange {
-    /// The vendor's clock, when there is an answer with one.
-    pub(super) fn date(&self) -> Option<Timestamp> {
-        match self {
-            Self::Answered(answered) => answered.date,
-            _ => None,
-        }
-    }
-
-    /// Whether the vendor said yes.
-    pub(super) fn is_success(&self) -> bool {
-        matches!(self, Self::Answered(answered) if matches!(answered.status, 200..300))
-    }
-}
-
 /// Whether a creation was turned away, as it seems, because of its field `metadata`. Only 400 counts: it says that
 /// nothing was made of the request.
-pub(super) fn refuses_metadata(exchange: &Exchange) -> bool {
+pub fn refuses_metadata(exchange: &Exchange) -> bool {
     let Exchange::Answered(answered) = exchange else {
         return false;
     };
@@ -82,7 +30,7 @@ pub(super) fn refuses_metadata(exchange: &Exchange) -> bool {
 }
 
 /// What came of a submission.
-pub(super) fn submit(exchange: Exchange, rules: &ClassifyRules) -> SubmitAnswer {
+pub fn submit(exchange: Exchange, rules: &ClassifyRules) -> SubmitAnswer {
     let answered = match exchange {
         Exchange::Withheld(fault) => return SubmitAnswer::Refused(fault),
         Exchange::Lost(fault) => return SubmitAnswer::Unsure(fault),
@@ -105,7 +53,7 @@ pub(super) fn submit(exchange: Exchange, rules: &ClassifyRules) -> SubmitAnswer 
 }
 
 /// How a job stands.
-pub(super) fn poll(exchange: Exchange, rules: &ClassifyRules) -> PollAnswer {
+pub fn poll(exchange: Exchange, rules: &ClassifyRules) -> PollAnswer {
     let answered = match exchange {
         Exchange::Withheld(fault) | Exchange::Lost(fault) => {
             return PollAnswer::NoAnswer(asking_again(fault));
@@ -136,7 +84,7 @@ fn job_stands(document: &serde_json::Value, rules: &ClassifyRules) -> PollAnswer
 }
 
 /// What came of a request to stop a job. That there is nothing to stop is an answer too; polling shows the rest.
-pub(super) fn cancel(exchange: Exchange, rules: &ClassifyRules) -> CancelAnswer {
+pub fn cancel(exchange: Exchange, rules: &ClassifyRules) -> CancelAnswer {
     match exchange {
         Exchange::Withheld(fault) | Exchange::Lost(fault) => {
             CancelAnswer::NoAnswer(asking_again(fault))
@@ -149,7 +97,7 @@ pub(super) fn cancel(exchange: Exchange, rules: &ClassifyRules) -> CancelAnswer 
 }
 
 /// What a list call gave.
-pub(super) fn list(exchange: Exchange, rules: &ClassifyRules) -> ListAnswer {
+pub fn list(exchange: Exchange, rules: &ClassifyRules) -> ListAnswer {
     let answered = match exchange {
         Exchange::Withheld(fault) | Exchange::Lost(fault) => return ListAnswer::NoAnswer(fault),
         Exchange::Answered(answered) => answered,
@@ -317,6 +265,8 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::sched::id::JobId;
 

@@ -8,7 +8,6 @@ use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
@@ -16,14 +15,11 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Proxy, Response, redir
 use tokio::time::Instant;
 use url::Url;
 
-use super::classify::{Answered, Body, Exchange};
+use super::protocol::{self, Answered, Body, Exchange, Request};
 use super::{CartoSettings, SetupError, remedy};
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
-use crate::sched::time::{Timestamp, between};
+use crate::sched::time::Timestamp;
 use crate::secret::Secret;
-
-/// The longest wait that a vendor may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The largest file of certificates that is read, in bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
@@ -35,27 +31,6 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The HTTP client of one connection.
 pub(super) struct Http {
     client: Client,
-}
-
-/// A request, ready to leave.
-pub(super) struct Request {
-    /// GET, POST or DELETE.
-    pub method: Method,
-    /// Where to.
-    pub url: Url,
-    /// What is sent.
-    pub content: Content,
-    /// At most so many bytes of the answer are read.
-    pub limit: usize,
-}
-
-/// What a request carries.
-#[derive(Clone)]
-pub(super) enum Content {
-    /// Nothing.
-    None,
-    /// A JSON document.
-    Json(Vec<u8>),
 }
 
 impl Http {
@@ -113,13 +88,13 @@ impl Http {
             None => return Exchange::Withheld(not_sent("the credential cannot stand in a header")),
         };
         let mut body = reqwest::Body::default();
-        if let Content::Json(bytes) = &request.content {
+        if let Some(bytes) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             body = bytes.clone().into();
         }
         let outgoing = self
             .client
-            .request(request.method.clone(), request.url.clone())
+            .request(method(request.method), request.url.clone())
             .headers(headers)
             .body(body);
         self.perform(outgoing, request, bearer, deadline).await
@@ -135,9 +110,9 @@ impl Http {
         deadline: Instant,
     ) -> Exchange {
         let request = Request {
-            method: Method::POST,
+            method: protocol::Method::Post,
             url,
-            content: Content::None,
+            body: None,
             limit,
         };
         let outgoing = self
@@ -171,7 +146,7 @@ impl Http {
             Exchange::Lost(fault) | Exchange::Withheld(fault) => fault.reason.clone(),
         };
         tracing::debug!(
-            method = %request.method,
+            method = request.method.as_str(),
             host = request.url.host_str().unwrap_or_default(),
             path = request.url.path(),
             status,
@@ -186,6 +161,14 @@ impl Http {
 /// the other, and a host that does not answer is known not to have had the request.
 fn connect_limit(request_timeout: Duration) -> Duration {
     (request_timeout / 2).min(Duration::from_secs(10))
+}
+
+fn method(method: protocol::Method) -> Method {
+    match method {
+        protocol::Method::Get => Method::GET,
+        protocol::Method::Post => Method::POST,
+        protocol::Method::Delete => Method::DELETE,
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
@@ -222,16 +205,12 @@ fn authorization(bearer: &Secret) -> Option<HeaderValue> {
 }
 
 async fn answered(response: Response, limit: usize, hidden: &Secret) -> Answered {
+    let date = header(&response, DATE.as_str()).map(str::to_owned);
+    let wait = header(&response, RETRY_AFTER.as_str()).map(str::to_owned);
     let status = response.status().as_u16();
-    let date = header(&response, DATE.as_str()).and_then(http_date);
-    let retry_after =
-        header(&response, RETRY_AFTER.as_str()).and_then(|text| retry_after(text, date));
-    Answered {
-        status,
-        date,
-        retry_after,
-        body: read(response, limit, hidden).await,
-    }
+    let body = read(response, limit, hidden).await;
+    let now = Timestamp::now();
+    Answered::new(status, date.as_deref(), wait.as_deref(), body, now)
 }
 
 fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
@@ -300,44 +279,10 @@ fn without_address(error: reqwest::Error) -> String {
     text
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text).ok()
-}
-
-/// Seconds, or a date as seen from the vendor's own clock.
-fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
-    let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => between(date.unwrap_or_else(Timestamp::now), http_date(text)?),
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_are_read_in_both_forms_and_bounded() {
-        let date = http_date("Sun, 01 Mar 2026 06:00:00 GMT");
-        assert_eq!(date, "2026-03-01T06:00:00Z".parse().ok());
-        let secs = |n| Some(Duration::from_secs(n));
-        for (text, expected) in [
-            ("120", secs(120)),
-            (" 0 ", secs(0)),
-            ("99999999999", Some(MAX_RETRY_AFTER)),
-            ("Sun, 01 Mar 2026 06:02:00 GMT", secs(120)),
-            ("Sun, 01 Mar 2026 05:00:00 GMT", secs(0)),
-            ("Mon, 01 Mar 2027 05:00:00 GMT", Some(MAX_RETRY_AFTER)),
-            ("-5", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            assert_eq!(retry_after(text, date), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn the_limit_for_connecting_passes_before_the_whole() {

@@ -1,8 +1,8 @@
 //! CARTO's SQL jobs API: four questions over one HTTP client, each answered within the time limit of the connection.
 //!
-//! `statement` says what is sent, `exchange` sends it, `auth` has the credential, `wire` and `listing` read what
-//! comes back, `classify` (with `reasons` and `remedy`) says what it means. What is known of the vendor, and how
-//! well, is in `docs/vendor/carto.md`.
+//! `protocol` is what is said, without saying it: `statement` words the requests, `wire` and `listing` read what
+//! comes back, `classify` (with `reasons` and `remedy`) says what it means. `exchange` says it, `auth` has the
+//! credential. What is known of the vendor, and how well, is in `docs/vendor/carto.md`.
 //!
 //! Invariants: a submission leaves at most once, unless the vendor's answer says that it created nothing and the next
 //! request is another one: after 401 when a different token is at hand, and after a 400 that speaks of `metadata` once
@@ -12,6 +12,7 @@ mod auth;
 mod classify;
 mod exchange;
 mod listing;
+pub mod protocol;
 mod reasons;
 mod remedy;
 mod statement;
@@ -23,13 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Method;
 use tokio::time::Instant;
 use url::Url;
 
 use self::auth::Tokens;
-use self::classify::Exchange;
-use self::exchange::{Content, Http, Request};
+use self::exchange::Http;
+use self::protocol::{Exchange, Request};
+pub use self::protocol::{MAX_JOB, MAX_LIST};
 use super::{Heard, JobClient, Reply};
 use crate::sched::call::{Submission, Target};
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
@@ -37,12 +38,6 @@ use crate::sched::id::JobId;
 use crate::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
 use crate::sched::time::Timestamp;
 use crate::secret::SecretSource;
-
-/// The longest answer about one job that is read, in bytes.
-pub const MAX_JOB: usize = 1 << 20;
-
-/// The longest job list that is read, in bytes.
-pub const MAX_LIST: usize = 16 << 20;
 
 /// How to be let in.
 #[derive(Clone, PartialEq, Eq)]
@@ -152,12 +147,14 @@ impl Carto {
     /// A creation; once more without `metadata` when the vendor refused the field, and without it from then on.
     async fn create(&self, submission: &Submission) -> Exchange {
         let deadline = self.deadline();
-        let bare = || self.ask(creation(submission, false), deadline);
+        let bare = || self.ask(Request::creation(submission, false), deadline);
         if self.unmarked.load(Ordering::Relaxed) {
             return bare().await;
         }
-        let marked = self.ask(creation(submission, true), deadline).await;
-        if !classify::refuses_metadata(&marked) {
+        let marked = self
+            .ask(Request::creation(submission, true), deadline)
+            .await;
+        if !protocol::refuses_metadata(&marked) {
             return marked;
         }
         let exchange = bare().await;
@@ -255,65 +252,38 @@ impl Faulty for ListAnswer {
     }
 }
 
-fn about_a_job(method: Method, url: Result<Url, Fault>) -> Result<Request, Fault> {
-    Ok(Request {
-        method,
-        url: url?,
-        content: Content::None,
-        limit: MAX_JOB,
-    })
-}
-
-fn creation(submission: &Submission, marked: bool) -> Result<Request, Fault> {
-    Ok(Request {
-        method: Method::POST,
-        url: statement::jobs_of_connection(&submission.target)?,
-        content: Content::Json(statement::body(submission, marked)?),
-        limit: MAX_JOB,
-    })
-}
-
-fn listed_since(target: &Target, since: Timestamp) -> Result<Request, Fault> {
-    Ok(Request {
-        method: Method::GET,
-        url: statement::job_list(target, since)?,
-        content: Content::None,
-        limit: MAX_LIST,
-    })
-}
-
 impl JobClient for Carto {
     fn submit<'a>(&'a self, submission: &'a Submission) -> Reply<'a, SubmitAnswer> {
         Box::pin(async move {
             let exchange = self.create(submission).await;
-            self.heard(exchange, |exchange| classify::submit(exchange, &self.rules))
+            self.heard(exchange, |exchange| protocol::submit(exchange, &self.rules))
         })
     }
 
     fn poll<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, PollAnswer> {
         Box::pin(async move {
-            let url = statement::one_job(target, job);
             let exchange = self
-                .ask(about_a_job(Method::GET, url), self.deadline())
+                .ask(Request::status(target, job), self.deadline())
                 .await;
-            self.heard(exchange, |exchange| classify::poll(exchange, &self.rules))
+            self.heard(exchange, |exchange| protocol::poll(exchange, &self.rules))
         })
     }
 
     fn cancel<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, CancelAnswer> {
         Box::pin(async move {
-            let url = statement::one_job(target, job);
             let exchange = self
-                .ask(about_a_job(Method::DELETE, url), self.deadline())
+                .ask(Request::cancellation(target, job), self.deadline())
                 .await;
-            self.heard(exchange, |exchange| classify::cancel(exchange, &self.rules))
+            self.heard(exchange, |exchange| protocol::cancel(exchange, &self.rules))
         })
     }
 
     fn list<'a>(&'a self, target: &'a Target, since: Timestamp) -> Reply<'a, ListAnswer> {
         Box::pin(async move {
-            let exchange = self.ask(listed_since(target, since), self.deadline()).await;
-            self.heard(exchange, |exchange| classify::list(exchange, &self.rules))
+            let exchange = self
+                .ask(Request::listing(target, since), self.deadline())
+                .await;
+            self.heard(exchange, |exchange| protocol::list(exchange, &self.rules))
         })
     }
 }
