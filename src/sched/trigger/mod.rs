@@ -224,9 +224,10 @@ impl fmt::Debug for Trigger {
     }
 }
 
-/// Earlier instants first; at one instant an ordinary wall time gives the name, else the earliest that is missing.
+/// Earlier instants first; at one instant an ordinary wall time gives the name, else the earliest that is missing. Where
+/// both classes meet, elapsed time claims the instant: it has a run there whatever wall time is on record.
 fn united(a: &Occurrence, b: &Occurrence) -> Ordering {
-    let rank = |o: &Occurrence| (o.instant, o.shape != Shape::Plain, o.civil);
+    let rank = |o: &Occurrence| (o.instant, o.shape != Shape::Plain, o.civil, o.clock_like);
     rank(a).cmp(&rank(b))
 }
 

@@ -180,6 +180,20 @@ fn several_expressions_are_placed_singly_and_united() {
 }
 
 #[test]
+fn the_order_of_the_lines_changes_nothing() {
+    // At 02:00 two lines meet, one by the clock and one by elapsed time; the instant is the hourly one's anyway.
+    let lines = ["0 2 * * *", "0 * * * *"];
+    let there = spec(&lines, "Europe/Madrid");
+    let back = spec(&[lines[1], lines[0]], "Europe/Madrid");
+    let whole = |spec: &TriggerSpec| {
+        let (after, upto) = (at("2027-10-30T20:00:00Z"), at("2027-10-31T08:00:00Z"));
+        between(&trigger(spec), after, upto)
+    };
+    assert_eq!(whole(&there), whole(&back));
+    assert!(whole(&there).iter().all(|o| !o.clock_like));
+}
+
+#[test]
 fn hours_decide_the_class_not_the_spelling() {
     // Every fourth hour, from 02:00 on: clock-like, so the missing 02:00 is not lost.
     assert_eq!(
