@@ -1,12 +1,14 @@
-//! The clock on the wall of a zone, watched: what it showed when. It is looked at once an hour, and where it has turned
-//! in between minute by minute and second by second. That is all that is asked of the zone.
+//! The clock on the wall of a zone, watched: what it showed when. It is looked at four times a day, and where it has
+//! turned in between by hours, by minutes and by seconds. That is all that is asked of the zone.
 //!
-//! Two turns within one hour would be overlooked; no zone has ever done that.
+//! Two turns that undo each other between two looks would be overlooked; since 1970 no zone has turned its clock twice
+//! within a week.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-const HOUR: i64 = 3600;
+/// How long it is left alone: ever shorter, until the turn is found.
+const LOOKS: [i64; 4] = [6 * 3600, 3600, 60, 1];
 
 /// Real time in which the clock ran evenly. All in seconds; wall times are seconds as if they were UTC.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +54,7 @@ impl Clock {
         while start < end {
             let ahead_at_start = ahead(start);
             let mut last = start;
-            // By hours as long as the clock is even, then by minutes, then by seconds.
-            for step in [HOUR, 60, 1] {
+            for step in LOOKS {
                 while last < end && ahead(last + step) == ahead_at_start {
                     last += step;
                 }

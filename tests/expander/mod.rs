@@ -18,6 +18,7 @@ use jiff::tz::{Offset, TimeZone};
 use nightcall::sched::trigger::{DstGap, DstOverlap, Rhythm, TriggerSpec};
 
 pub(crate) use self::clock::Clock;
+use self::clock::Even;
 use self::cron::Cron;
 
 const DAY: i64 = 86_400;
@@ -85,17 +86,18 @@ pub(crate) fn expand_by(
     upto: Timestamp,
 ) -> Vec<Nominal> {
     let bounds = Bounds::of(spec, zone);
+    let window = (after.as_second(), upto.as_second() + 1);
     let mut found = match &spec.rhythm {
         Rhythm::Every(period) => {
             let period = i64::try_from(period.as_secs()).unwrap();
-            every(clock, &bounds, period, after, upto)
+            every(clock, &bounds, period, window)
         }
         Rhythm::Cron(lines) => {
             let crons = lines.iter().map(|line| Cron::read(line));
             crons
                 .flat_map(|cron| match cron.interval_like() {
-                    true => interval_like(clock, &bounds, &cron),
-                    false => clock_like(clock, &bounds, &cron, spec),
+                    true => every_showing(clock, &bounds, &cron, window),
+                    false => once_each(clock, &bounds, &cron, spec, window),
                 })
                 .collect()
         }
@@ -105,6 +107,11 @@ pub(crate) fn expand_by(
     found.dedup_by_key(|nominal| nominal.instant);
     found.retain(|nominal| after < nominal.instant && nominal.instant <= upto);
     found
+}
+
+/// Whether a line names all 24 hours, and so goes by elapsed time.
+pub(crate) fn interval_like(line: &str) -> bool {
+    Cron::read(line).interval_like()
 }
 
 /// What `from`, `until` and `exclude` leave.
@@ -154,22 +161,12 @@ impl<'a> Bounds<'a> {
 }
 
 /// Multiples of the period since the epoch, whatever the clock does.
-fn every(
-    clock: &Clock,
-    bounds: &Bounds<'_>,
-    period: i64,
-    after: Timestamp,
-    upto: Timestamp,
-) -> Vec<Nominal> {
-    let first = after.as_second().div_euclid(period);
-    let last = upto.as_second().div_euclid(period);
+fn every(clock: &Clock, bounds: &Bounds<'_>, period: i64, window: (i64, i64)) -> Vec<Nominal> {
+    let (first, last) = (window.0.div_euclid(period), window.1.div_euclid(period));
     let mut found = Vec::new();
     for instant in (first..=last).map(|n| n * period) {
-        let Some(at) = clock
-            .0
-            .iter()
-            .position(|e| (e.start..e.end).contains(&instant))
-        else {
+        let within = |even: &Even| (even.start..even.end).contains(&instant);
+        let Some(at) = clock.0.iter().position(within) else {
             continue;
         };
         let wall = instant + clock.0[at].ahead;
@@ -181,10 +178,15 @@ fn every(
 }
 
 /// Every instant at which the clock shows a matching time.
-fn interval_like(clock: &Clock, bounds: &Bounds<'_>, cron: &Cron) -> Vec<Nominal> {
+fn every_showing(
+    clock: &Clock,
+    bounds: &Bounds<'_>,
+    cron: &Cron,
+    window: (i64, i64),
+) -> Vec<Nominal> {
     let mut found = Vec::new();
     for (at, even) in clock.0.iter().enumerate() {
-        for wall in matches(cron, even.shows(), even.shows_until()) {
+        for wall in shown_matches(cron, even, window) {
             if bounds.has_instant(wall - even.ahead, wall) {
                 found.push(shown(clock, at, wall));
             }
@@ -194,22 +196,19 @@ fn interval_like(clock: &Clock, bounds: &Bounds<'_>, cron: &Cron) -> Vec<Nominal
 }
 
 /// Every matching wall time once, as the policies of the schedule say.
-fn clock_like(clock: &Clock, bounds: &Bounds<'_>, cron: &Cron, spec: &TriggerSpec) -> Vec<Nominal> {
+fn once_each(
+    clock: &Clock,
+    bounds: &Bounds<'_>,
+    cron: &Cron,
+    spec: &TriggerSpec,
+    window: (i64, i64),
+) -> Vec<Nominal> {
     let mut found = Vec::new();
     for (at, even) in clock.0.iter().enumerate() {
-        if let Some(before) = at.checked_sub(1) {
-            let leap = (clock.0[before].shows_until(), even.shows());
-            let elsewhere = |wall: &i64| match spec.dst_overlap {
-                DstOverlap::Last => shown_after(clock, before, *wall),
-                DstOverlap::First | DstOverlap::Both => shown_before(clock, at, *wall),
-            };
-            let missing: Vec<i64> = matches(cron, leap.0, leap.1)
-                .into_iter()
-                .filter(|wall| bounds.has_wall(*wall) && !elsewhere(wall))
-                .collect();
-            found.extend(leapt_over(leap, even.start, &missing, spec.dst_gap));
+        if at > 0 && window.0 <= even.start && even.start <= window.1 {
+            found.extend(at_leap(clock, at, bounds, cron, spec));
         }
-        for wall in matches(cron, even.shows(), even.shows_until()) {
+        for wall in shown_matches(cron, even, window) {
             let counts = match spec.dst_overlap {
                 DstOverlap::First => !shown_before(clock, at, wall),
                 DstOverlap::Last => !shown_after(clock, at, wall),
@@ -223,7 +222,28 @@ fn clock_like(clock: &Clock, bounds: &Bounds<'_>, cron: &Cron, spec: &TriggerSpe
     found
 }
 
-/// What happens for the matching times that a leap of the clock leaves out.
+/// What happens for the matching times that the clock leaves out when it comes to this piece.
+fn at_leap(
+    clock: &Clock,
+    at: usize,
+    bounds: &Bounds<'_>,
+    cron: &Cron,
+    spec: &TriggerSpec,
+) -> Vec<Nominal> {
+    let before = at - 1;
+    let leap = (clock.0[before].shows_until(), clock.0[at].shows());
+    let elsewhere = |wall| match spec.dst_overlap {
+        DstOverlap::Last => shown_after(clock, before, wall),
+        DstOverlap::First | DstOverlap::Both => shown_before(clock, at, wall),
+    };
+    let missing: Vec<i64> = matches(cron, leap.0, leap.1)
+        .into_iter()
+        .filter(|wall| bounds.has_wall(*wall) && !elsewhere(*wall))
+        .collect();
+    leapt_over(leap, clock.0[at].start, &missing, spec.dst_gap)
+}
+
+/// One run for all of them; or a record for each day, when the leap is a day or longer.
 fn leapt_over(leap: (i64, i64), instant: i64, missing: &[i64], gap: DstGap) -> Vec<Nominal> {
     let nominal = |instant, wall, kind| Nominal {
         instant,
@@ -267,6 +287,12 @@ fn shown_before(clock: &Clock, at: usize, wall: i64) -> bool {
 /// Whether the clock shows a wall time in the pieces after this one.
 fn shown_after(clock: &Clock, at: usize, wall: i64) -> bool {
     clock.0[at + 1..].iter().any(|even| even.has(wall))
+}
+
+/// The matching wall times that the clock shows in a piece and in a window of instants.
+fn shown_matches(cron: &Cron, even: &Even, window: (i64, i64)) -> Vec<i64> {
+    let (start, end) = (even.start.max(window.0), even.end.min(window.1));
+    matches(cron, start + even.ahead, end + even.ahead)
 }
 
 /// The matching wall times from one up to but without another. Days, hours and minutes that do not match are passed as
