@@ -11,6 +11,7 @@ mod crash;
 mod daemon;
 mod documented;
 mod migrations;
+mod network;
 mod operations;
 mod sandbox;
 mod sqlite_file;
