@@ -161,13 +161,12 @@ fn prune(
 ) -> Result<Job, JobSchedulerError> {
     let (days, per_series) = (settings.keep_days, settings.keep_runs);
     Job::new_async("40 37 11 * * *", move |_, _| {
-        // A clock that is not believed does not say what is old.
-        let doubtful = status.borrow().scheduler.clock_doubtful;
-        let store = store.upgrade().filter(|_| !doubtful);
+        let before = too_old(&status.borrow(), days);
+        let store = store.upgrade();
         Box::pin(async move {
-            let Some(store) = store else { return };
-            let age = Duration::from_secs(u64::from(days) * 86_400);
-            let before = earlier(Timestamp::now(), age);
+            let (Some(store), Some(before)) = (store, before) else {
+                return;
+            };
             let mut deleted = 0;
             loop {
                 let step = Chore::Prune {
@@ -190,6 +189,13 @@ fn prune(
     })
 }
 
+/// Before when everything is too old to be kept, by the driver's last word and never by the clock itself: a clock that
+/// leaps over the hour of this chore rings it before the driver has seen the leap. Nothing while the clock is doubted.
+fn too_old(status: &Status, keep_days: u32) -> Option<Timestamp> {
+    let age = Duration::from_secs(u64::from(keep_days) * 86_400);
+    (!status.scheduler.clock_doubtful).then(|| earlier(status.at, age))
+}
+
 /// Daily: say which zone data is in use.
 fn zone_data(settings: &ChoreSettings) -> Result<Job, JobSchedulerError> {
     let versions = Arc::clone(&settings.zone_data);
@@ -197,4 +203,38 @@ fn zone_data(settings: &ChoreSettings) -> Result<Job, JobSchedulerError> {
         info!("{}", versions());
         Box::pin(async {})
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::sched::scheduler::Snapshot;
+
+    fn status(at: &str, clock_doubtful: bool) -> Status {
+        let at: Timestamp = at.parse().unwrap();
+        Status {
+            pid: 1,
+            started: at,
+            at,
+            instance: "test".to_owned(),
+            config: Arc::from("hash"),
+            observe: false,
+            store: None,
+            late: Duration::ZERO,
+            bell: None,
+            scheduler: Snapshot {
+                clock_doubtful,
+                ..Snapshot::default()
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_too_old_is_judged_by_the_drivers_time_and_not_by_a_clock_that_has_just_leapt() {
+        // Far from what the clock of this machine shows, as after a leap that the driver has not seen yet.
+        let before = too_old(&status("2016-02-03T11:37:40Z", false), 400);
+        assert_eq!(before, "2014-12-30T11:37:40Z".parse().ok());
+        assert_eq!(too_old(&status("2016-02-03T11:37:40Z", true), 400), None);
+    }
 }
