@@ -11,6 +11,9 @@ const AWAY: Duration = Duration::from_secs(24 * 3600);
 /// The vendor's clock agrees when it is so near.
 pub(super) const AGREES: Duration = Duration::from_secs(60);
 
+/// When this program was written, 2026-01-01: a clock that shows an earlier time was never set.
+const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
 /// Watches the wall clock against elapsed time.
 #[derive(Clone, Debug)]
 pub(super) struct ClockWatch {
@@ -21,11 +24,16 @@ pub(super) struct ClockWatch {
 }
 
 impl ClockWatch {
-    /// Begins to watch; the last stored time is what is known of the time before.
+    /// Begins to watch; the last stored time is what is known of the time before. Where nothing is stored, it is known
+    /// that the program was written.
     pub(super) fn new(stored: Option<Timestamp>, now: Now) -> Self {
-        let away = stored.is_some_and(|mark| between(mark, now.wall) > AWAY);
+        let away = match stored {
+            Some(mark) => between(mark, now.wall) > AWAY,
+            None => now.wall < WRITTEN,
+        };
         let before = Now {
-            wall: stored.unwrap_or(now.wall),
+            // No time of such a clock is believed by itself.
+            wall: stored.unwrap_or(Timestamp::MIN),
             ..now
         };
         Self {
@@ -127,6 +135,22 @@ mod tests {
         assert!(watch.doubtful());
         watch.synchronised();
         assert!(!watch.doubtful());
+    }
+
+    #[test]
+    fn a_first_start_before_the_program_was_written_is_doubted_until_somebody_agrees() {
+        let unset = Now {
+            wall: Timestamp::UNIX_EPOCH,
+            mono: Mono(0),
+        };
+        let mut watch = ClockWatch::new(None, unset);
+        assert!(watch.doubtful());
+        // Set by somebody, right or wrong.
+        watch.check(now(0, 10));
+        assert!(watch.doubtful());
+        assert!(watch.vendor(now(1, 0).wall, now(1, 11)) && !watch.doubtful());
+        // Where something is stored, the mark tells that the clock is behind.
+        assert!(!ClockWatch::new(Some(now(0, 0).wall), unset).doubtful());
     }
 
     #[test]

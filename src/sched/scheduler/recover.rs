@@ -78,7 +78,7 @@ impl Scheduler {
         scheduler.take_runs(saved.live, saved.lost, now);
         scheduler.sweep(mark);
         if scheduler.clock.doubtful() {
-            scheduler.tell_away(mark, now);
+            scheduler.tell_away(saved.mark, now);
         }
         scheduler.tick(now);
         let step = std::mem::take(&mut scheduler.step);
@@ -190,18 +190,25 @@ impl Scheduler {
         }
     }
 
-    fn tell_away(&mut self, mark: Timestamp, now: Now) {
+    fn tell_away(&mut self, mark: Option<Timestamp>, now: Now) {
         self.ask_for_proof(now);
+        let (of, known) = match mark {
+            Some(mark) => (
+                "more than a day after the last stored time",
+                format!("The last stored time is {mark}. "),
+            ),
+            None => ("before this program was written", String::new()),
+        };
         self.tell(Notice {
-            id: format!("clock:away:{mark}"),
+            id: format!("clock:away:{}", mark.unwrap_or(now.wall)),
             kind: NoticeKind::Clock,
             at: now.wall,
             schedule: None,
             run: None,
-            subject: format!("the clock says {}, more than a day after the last stored time", now.wall),
+            subject: format!("the clock says {}, {of}", now.wall),
             body: format!(
-                "The last stored time is {mark}. Nothing is decided until the system says that its clock is \
-                 synchronised or the vendor's clock agrees."
+                "{known}Nothing is decided until the system says that its clock is synchronised or the vendor's clock \
+                 agrees."
             ),
         });
     }
