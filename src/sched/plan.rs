@@ -33,6 +33,8 @@ pub struct Plan {
     pub next: Option<Occurrence>,
     /// The trigger did not advance here: a bug, the series must not be planned any more.
     pub broken: Option<Timestamp>,
+    /// How many occurrences were looked at: what it cost.
+    pub walked: u64,
 }
 
 /// Decides all occurrences of a series in (cursor, now].
@@ -49,7 +51,6 @@ pub fn plan(
     let mut late: VecDeque<Occurrence> = VecDeque::new();
     let mut dropped = Dropped::new(cursor);
     let mut at = cursor;
-    let mut walked = 0_u64;
     plan.next = loop {
         let Some(occurrence) = trigger.after(at) else {
             break None;
@@ -62,8 +63,8 @@ pub fn plan(
             break Some(occurrence);
         }
         at = occurrence.instant;
-        walked += 1;
-        if walked == COUNTED && at < misfire.oldest(now) {
+        plan.walked += 1;
+        if plan.walked == COUNTED && at < misfire.oldest(now) {
             dropped.add(&occurrence);
             at = misfire.oldest(now);
             dropped.leap(at);

@@ -141,6 +141,8 @@ pub struct Scheduler {
     held: Vec<(Timestamp, usize)>,
     /// Series that passed over a range of times in this tick, and up to when they are decided.
     ranged: Vec<(usize, Timestamp)>,
+    /// How many occurrences were looked at in this tick.
+    walked: u64,
     /// When series stop being occupied by a lost run.
     releases: BTreeSet<(Timestamp, usize)>,
 

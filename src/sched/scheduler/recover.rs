@@ -34,6 +34,7 @@ impl Scheduler {
             upcoming: BTreeSet::new(),
             held: Vec::new(),
             ranged: Vec::new(),
+            walked: 0,
             releases: BTreeSet::new(),
             runs: HashMap::new(),
             by_run: HashMap::new(),

@@ -22,6 +22,10 @@ use crate::sched::trigger::{Occurrence, Trigger};
 /// So long after a start, times that passed before it may wait for the job list.
 const HOLD: Duration = Duration::from_secs(30);
 
+/// So many occurrences are looked at in one step, or those of one series: after years that were passed over the driver
+/// says in between that it lives.
+const LOOKED_AT: u64 = 20_000;
+
 /// One series with its live runs.
 #[derive(Debug)]
 pub(super) struct Series {
@@ -100,7 +104,9 @@ impl Scheduler {
             return;
         }
         self.upcoming.extend(self.held.drain(..));
-        while let Some(&(at, index)) = self.upcoming.first()
+        self.walked = 0;
+        while self.walked < LOOKED_AT
+            && let Some(&(at, index)) = self.upcoming.first()
             && at <= now.wall
         {
             self.upcoming.pop_first();
@@ -120,7 +126,8 @@ impl Scheduler {
             }
         }
         let ranged = std::mem::take(&mut self.ranged);
-        if self.held.is_empty() {
+        let due = self.upcoming.first().is_some_and(|(at, _)| *at <= now.wall);
+        if self.held.is_empty() && !due {
             return self.mark_moves(now);
         }
         // What a range of missed times covers has no identity on record, and the mark stands still: the cursor says it.
@@ -160,6 +167,7 @@ impl Scheduler {
     /// Decides (cursor, upto] and remembers what comes next.
     fn plan_series(&mut self, index: usize, upto: Timestamp, now: Now) {
         let plan = self.plan(index, upto);
+        self.walked += plan.walked;
         let (next, broken) = (plan.next, plan.broken);
         self.carry_out(index, plan, upto, now);
         match broken {
@@ -174,6 +182,7 @@ impl Scheduler {
         let upto = start.max(self.series[index].cursor);
         let new = std::mem::replace(&mut self.series[index].trigger, former);
         let plan = self.plan(index, upto);
+        self.walked += plan.walked;
         self.carry_out(index, plan, upto, now);
         self.series[index].trigger = new;
         self.begin_after(index, upto);
@@ -203,6 +212,7 @@ impl Scheduler {
     /// It is no longer in the configuration: what passed is on record and does not run.
     fn close(&mut self, index: usize, now: Now) {
         let mut plan = self.plan(index, now.wall);
+        self.walked += plan.walked;
         let passed = std::mem::take(&mut plan.runs);
         plan.skips
             .extend(passed.into_iter().map(|(o, _)| (o, SkipReason::Missed)));
