@@ -14,6 +14,7 @@ mod vendor;
 
 mod circuit;
 mod clock;
+mod clock_sweep;
 mod course;
 mod crash;
 mod doubt;
