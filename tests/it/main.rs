@@ -5,6 +5,7 @@
 mod carto_contract;
 mod cli_binary;
 mod cli_reading;
+mod clock;
 mod config;
 mod control;
 mod crash;

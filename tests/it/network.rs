@@ -2,6 +2,8 @@
 //! refused, reset, silent, slow, cut, garbled, redirected or not what it claims to be; that no request is made twice;
 //! and what the whole daemon makes of a minute of such weather.
 
+#![allow(clippy::print_stderr)]
+
 #[path = "network/certificates.rs"]
 mod certificates;
 #[path = "network/conditions.rs"]

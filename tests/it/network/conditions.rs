@@ -42,12 +42,15 @@ impl Operation {
     }
 }
 
+/// What a server does, by the body of a good answer.
+type Script = Box<dyn Fn(&str) -> Vec<Step> + Send + Sync>;
+
 /// Where the requests of one condition go.
 pub(super) enum Place {
-    /// To a server that behaves like this with such a body of a good answer.
-    Peer(Box<dyn Fn(&str) -> Vec<Step> + Send + Sync>),
+    /// To a server that behaves like this.
+    Peer(Script),
     /// To one inside TLS, with such a certificate.
-    Tls(Kind, Box<dyn Fn(&str) -> Vec<Step> + Send + Sync>),
+    Tls(Kind, Script),
     /// To an address where nobody is.
     Nobody(String),
     /// By `https` to a server that does not speak TLS and does this.
