@@ -35,7 +35,7 @@ use nightcall::warehouse::carto::{Carto, CartoCredential, CartoSettings, Classif
 const TOKEN: &str = "eyJ0ZXN0IjoidGhlIGNhbGxlcnMgb3duIHRva2VuIn0";
 
 /// The time limit of a request in these tests.
-const LIMIT: Duration = Duration::from_millis(1500);
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// A client with the one token, which trusts these certificates too.
 fn carto(ca_file: Option<PathBuf>) -> Carto {

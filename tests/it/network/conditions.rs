@@ -288,4 +288,4 @@ pub(super) fn encrypted() -> Vec<Condition> {
 }
 
 /// The longest that one question may take: its limit and what a busy machine adds.
-pub(super) const LONGEST: Duration = Duration::from_secs(4);
+pub(super) const LONGEST: Duration = Duration::from_secs(6);

@@ -17,7 +17,7 @@ pub(super) enum Step {
     Read,
     /// Send these bytes.
     Send(Vec<u8>),
-    /// Send these bytes one by one, so that all of them take so long.
+    /// Send these bytes in ten pieces, so that all of them take so long.
     Drip(Vec<u8>, Duration),
     /// Do nothing for so long.
     Wait(Duration),
@@ -137,10 +137,9 @@ async fn drip(
     bytes: &[u8],
     whole: Duration,
 ) -> std::io::Result<()> {
-    let count = u32::try_from(bytes.len()).unwrap().max(1);
-    for byte in bytes {
-        tokio::time::sleep(whole / count).await;
-        stream.write_all(&[*byte]).await?;
+    for piece in bytes.chunks(bytes.len().div_ceil(10)) {
+        tokio::time::sleep(whole / 10).await;
+        stream.write_all(piece).await?;
         stream.flush().await?;
     }
     Ok(())
