@@ -237,6 +237,16 @@ impl Run {
         Applied::default()
     }
 
+    /// The machine slept until now, and so did what is on its way: how long it may take is counted anew. Not stored: a
+    /// restart counts anew, too.
+    pub fn awoke(&mut self, cx: Context<'_>) {
+        match &mut self.state {
+            RunState::Submitting { since, .. } => *since = cx.now.mono,
+            RunState::InDoubt { .. } => drop(self.settle_anew(cx)),
+            _ => {}
+        }
+    }
+
     fn not_found(&mut self, finding: doubt::Finding, cx: Context<'_>) -> Applied {
         let why = match finding {
             doubt::Finding::ProvenAbsent => "the job list proves that no job was made",

@@ -419,3 +419,42 @@ fn years_that_were_passed_over_are_decided_in_several_steps_and_once() {
     }
     assert!(!sim.snapshot().clock_doubtful && !sim.snapshot().clock_behind);
 }
+
+/// Sleeps, and what left before the sleep and arrives after it: the time limits of requests have slept, too.
+#[test]
+fn a_request_that_slept_with_its_machine_is_not_taken_for_absent() {
+    let in_time = Passage::slow(secs(25), secs(1));
+    // The client gave up, and what the kernel still holds arrives all the same.
+    let too_late = Passage::late(secs(35));
+    for (state, passage) in [("submitting", in_time), ("in_doubt", too_late)] {
+        for asleep in [mins(2), hours(1), hours(20)] {
+            let definition = hourly("a").with(|d| d.policies.retry.backoff = secs(1));
+            let mut sim = Sim::new(Config::of([definition]));
+            sim.vendor.usual = Some(Life::succeeds(mins(1)));
+            sim.run_until("a first job", |sim| {
+                sim.outcomes("a") == [Some(Outcome::Succeeded)]
+            });
+            sim.vendor.next(Op::Submit, passage.clone());
+            until(&mut sim, state);
+            sim.suspend(asleep);
+            sim.run_for(mins(10));
+            assert_eq!(sim.jobs("a", "02:00"), 1, "{state}, {asleep:?}");
+            let outcome = sim.outcome("a", "02:00");
+            assert_eq!(outcome, Some(Outcome::Succeeded), "{state}, {asleep:?}");
+            assert!(told(&sim).is_empty());
+            sim.store.check_coverage();
+        }
+    }
+}
+
+#[test]
+fn a_job_that_ended_during_a_sleep_is_not_asked_to_stop_by_its_time_limit() {
+    let definition = hourly("a").with(|d| d.timeout = mins(20));
+    let mut sim = Sim::new(Config::of([definition]));
+    sim.vendor.usual = Some(Life::succeeds(mins(10)));
+    until(&mut sim, "running");
+    sim.suspend(hours(3));
+    sim.run_for(mins(10));
+    assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Succeeded));
+    assert_eq!(sim.vendor.count(Op::Cancel), 0);
+}

@@ -250,6 +250,16 @@ impl Sim {
         self.submitted.clear();
     }
 
+    /// The daemon's machine sleeps for so long: the vendor and both clocks go on, the daemon and what it has sent do not.
+    pub(crate) fn suspend(&mut self, d: Duration) {
+        self.t += d;
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue
+            .into_iter()
+            .map(|((at, number), event)| ((at + d, number), event))
+            .collect();
+    }
+
     /// Hands one input to the scheduler and carries out what it says.
     pub(crate) fn handle(&mut self, input: Input) {
         let now = self.now();

@@ -134,7 +134,7 @@ impl Scheduler {
     }
 
     /// Nothing expires before the vendor has spoken again.
-    fn not_fresh(&mut self, index: usize, now: Now) {
+    pub(super) fn not_fresh(&mut self, index: usize, now: Now) {
         let slots: Vec<Slot> = self
             .runs
             .iter_mut()

@@ -11,6 +11,9 @@ const AWAY: Duration = Duration::from_secs(24 * 3600);
 /// The vendor's clock agrees when it is so near.
 pub(super) const AGREES: Duration = Duration::from_secs(60);
 
+/// The driver wakes each second: when so much time elapsed unseen, the machine slept.
+const ASLEEP: Duration = Duration::from_secs(65);
+
 /// When this program was written, 2026-01-01: a clock that shows an earlier time was never set.
 const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
@@ -46,6 +49,11 @@ impl ClockWatch {
     /// Whether nothing may be decided now.
     pub(super) fn doubtful(&self) -> bool {
         self.doubt.is_some()
+    }
+
+    /// Whether the machine slept since the clocks were compared.
+    pub(super) fn slept(&self, now: Now) -> bool {
+        now.mono.since(self.last.mono) > ASLEEP
     }
 
     /// Compares both clocks; `true` when doubt arises just now.

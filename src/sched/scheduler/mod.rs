@@ -187,6 +187,9 @@ struct Decided {
 impl Scheduler {
     /// Takes in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) -> Step {
+        if self.clock.slept(now) {
+            self.awoke(now);
+        }
         if self.clock.check(now) {
             self.clock_doubted(now);
         }

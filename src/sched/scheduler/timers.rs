@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Scheduler, Slot};
 use crate::sched::fault::{Fault, FaultClass};
-use crate::sched::machine::Event;
+use crate::sched::machine::{Context, Event};
 use crate::sched::policy::doubt::Finding;
 use crate::sched::run::RunState;
 use crate::sched::step::{PollAnswer, SubmitAnswer};
@@ -92,6 +92,27 @@ impl Scheduler {
             connection.waiting.insert(turn(run, slot));
         }
         self.arm(slot, timer, alarm);
+    }
+
+    /// The machine slept, or the process stood still. Requests under way count their time limit by a clock that slept as
+    /// well, and what was sent may still arrive: nothing of it is given up or taken for absent by the time that elapsed
+    /// meanwhile, and nothing expires before the vendor has spoken again.
+    pub(super) fn awoke(&mut self, now: Now) {
+        for live in self.runs.values_mut() {
+            if let Some(awaiting) = &mut live.awaiting {
+                awaiting.since = now.mono;
+            }
+            let limits = &self.connections[live.connection].limits;
+            let vendor = self.clock.of_vendor(now);
+            live.run.awoke(Context {
+                now,
+                vendor,
+                limits,
+            });
+        }
+        for index in 0..self.connections.len() {
+            self.not_fresh(index, now);
+        }
     }
 
     fn arm(&mut self, slot: Slot, timer: Option<Mono>, alarm: Option<Timestamp>) {
