@@ -10,6 +10,8 @@ mod certificates;
 mod conditions;
 #[path = "network/http2.rs"]
 mod http2;
+#[path = "network/late.rs"]
+mod late;
 #[path = "network/peer.rs"]
 mod peer;
 #[path = "network/proxy.rs"]

@@ -49,6 +49,9 @@ impl Http {
                 .referer(false)
                 .connect_timeout(connect_limit(settings.request_timeout))
                 .pool_idle_timeout(IDLE)
+                // What a request that was given up left in the kernel is not delivered for long: its absence would by
+                // then have been proven.
+                .tcp_user_timeout(connect_limit(settings.request_timeout))
                 // A connection that died silently is found by a ping instead of by a row of timeouts.
                 .http2_keep_alive_interval(Duration::from_secs(15))
                 .http2_keep_alive_timeout(Duration::from_secs(10));
