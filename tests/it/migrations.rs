@@ -21,8 +21,16 @@ use crate::support::runs::*;
 /// Where the version stands in the header of the file.
 const VERSION: std::ops::Range<usize> = 60..64;
 
-fn kept() -> PathBuf {
+fn shelf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store")
+}
+
+/// The databases that are kept.
+pub(crate) fn kept() -> Vec<PathBuf> {
+    let entries = fs::read_dir(shelf()).unwrap();
+    let kept: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(!kept.is_empty(), "the databases of old versions are gone");
+    kept
 }
 
 /// One run in each state, and one record of each kind. Kept as it is: the databases of old versions hold it.
@@ -120,12 +128,14 @@ async fn make(path: &Path) {
     store.release(lease).await.unwrap();
 }
 
-fn version(path: &Path) -> u32 {
+/// The version that is written in the file.
+pub(crate) fn version(path: &Path) -> u32 {
     let bytes = fs::read(path).unwrap();
     u32::from_be_bytes(bytes[VERSION].try_into().unwrap())
 }
 
-async fn reads_as_it_did(path: &Path) {
+/// It is brought to the present version and holds the history that was put into it.
+pub(crate) async fn reads_as_it_did(path: &Path) {
     let expected = MemoryStore::default();
     let lease = expected.acquire(holder(1), TRUST, hour(0)).await.unwrap();
     expected.commit(lease, history()).await.unwrap();
@@ -157,9 +167,7 @@ async fn every_old_database_opens_and_reads_as_it_did() {
     let present = folder.path().join("present.db");
     make(&present).await;
     let newest = version(&present);
-    let old = fs::read_dir(kept()).into_iter().flatten();
-    let old = old.map(|entry| entry.unwrap().path());
-    for (source, number) in old.chain([present]).zip(0..) {
+    for (source, number) in kept().into_iter().chain([present]).zip(0..) {
         let path = folder.path().join(format!("{number}.db"));
         fs::copy(&source, &path).unwrap();
         assert!(version(&path) <= newest, "{}", source.display());
@@ -175,11 +183,12 @@ async fn a_database_of_this_version_reads_as_it_was_made() {
     let folder = tempfile::tempdir().unwrap();
     let made = folder.path().join("made.db");
     make(&made).await;
-    reads_as_it_did(&made).await;
+    // Kept as it was made: reading it adds a run.
     if std::env::var_os("NIGHTCALL_KEEP_DATABASE").is_some() {
-        let to = kept().join(format!("v{}.sqlite", version(&made)));
+        let to = shelf().join(format!("v{}.sqlite", version(&made)));
         assert!(!to.exists(), "{} was kept already", to.display());
-        fs::create_dir_all(kept()).unwrap();
+        fs::create_dir_all(shelf()).unwrap();
         fs::copy(&made, &to).unwrap();
     }
+    reads_as_it_did(&made).await;
 }
