@@ -74,7 +74,7 @@ impl Failure {
                 unavailable("another program keeps it locked, perhaps an sqlite3 shell: close it")
             }
             Some(ErrorCode::SystemIoFailure) => {
-                unavailable("look at the disk and at the system's log")
+                unavailable("look at the disk (full? read-only? broken?) and at the system's log")
             }
             Some(ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted) => {
                 unavailable("it is tried again")

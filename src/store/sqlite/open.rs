@@ -64,6 +64,19 @@ pub(super) fn unavailable(path: &Path, what: impl std::fmt::Display, remedy: &st
     StoreError::Unavailable(format!("{}: {what}; {remedy}", path.display()))
 }
 
+/// The file system refused. A full or read-only disk needs another remedy than the usual one.
+fn refused(path: &Path, error: &std::io::Error, usual: &str) -> StoreError {
+    let remedy = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space on the disk",
+        ErrorKind::ReadOnlyFilesystem => {
+            "mount it so that this user may write; if it was writable before, look at the disk and \
+             at the system's log"
+        }
+        _ => usual,
+    };
+    unavailable(path, error, remedy)
+}
+
 fn corrupt(path: &Path, what: &str) -> StoreError {
     StoreError::Corrupt(format!("{}: {what}", path.display()))
 }
@@ -93,7 +106,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
             ErrorKind::NotFound => "make the folder, or name another one",
             _ => "let this user write in the folder (under systemd: StateDirectory=)",
         };
-        unavailable(&place, error, remedy)
+        refused(&place, &error, remedy)
     })?;
     match file.try_lock() {
         Ok(()) => {}
@@ -110,7 +123,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let noted = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()));
-    noted.map_err(|error| unavailable(&place, error, "free some space on the disk"))?;
+    noted.map_err(|error| refused(&place, &error, "look at the disk and at the system's log"))?;
     Ok(file)
 }
 
@@ -173,11 +186,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-journal", "-wal", "-shm"] {
         match fs::remove_file(beside(&draft, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(unavailable(
-                    &draft,
-                    error,
-                    "let this user write in the folder",
-                ));
+                return Err(refused(&draft, &error, "let this user write in the folder"));
             }
             _ => {}
         }
@@ -187,7 +196,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         .and_then(|()| {
             fs::rename(&draft, path)
                 .and_then(|()| File::open(folder(path))?.sync_all())
-                .map_err(|error| unavailable(path, error, "let this user write in the folder"))
+                .map_err(|error| refused(path, &error, "let this user write in the folder"))
         })
 }
 
@@ -202,11 +211,7 @@ pub(super) fn new_file(path: &Path) -> Result<(), StoreError> {
             "there is such a file already",
             "name another one",
         )),
-        Err(error) => Err(unavailable(
-            path,
-            error,
-            "let this user write in the folder",
-        )),
+        Err(error) => Err(refused(path, &error, "let this user write in the folder")),
     }
 }
 
