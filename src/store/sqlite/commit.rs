@@ -318,8 +318,8 @@ fn find_or_put(conn: &Connection, definition: &Arc<Definition>) -> Result<Stored
     })
 }
 
-/// FNV-1a: only an index, since equal hashes are told apart by the texts.
-fn hash(texts: &[&str]) -> i64 {
+/// FNV-1a: an index, since equal hashes are told apart by the texts, and a seal of the texts.
+pub(super) fn hash(texts: &[&str]) -> i64 {
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     bytes
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

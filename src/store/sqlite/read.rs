@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 
+use super::commit;
 use super::failure::{Failure, unreadable};
 use super::rows::{self, StateRow, parse, read_time, time};
 use crate::sched::id::{ConnectionName, RunId, SeriesId};
@@ -88,10 +89,14 @@ impl<'c> Reader<'c> {
         if let Some(known) = self.definitions.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let (body, parameters): (String, String) = self
+        let (hash, body, parameters): (i64, String, String) = self
             .conn
-            .prepare_cached("SELECT body, parameters FROM definitions WHERE key = ?1")?
-            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .prepare_cached("SELECT hash, body, parameters FROM definitions WHERE key = ?1")?
+            .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        // What is to be called must not change by itself.
+        if hash != commit::hash(&[&body, &parameters]) {
+            return Err(unreadable("the definition that was stored", &body));
+        }
         let definition = rows::read_definition(&body, &parameters)?;
         self.definitions.insert(key, Arc::clone(&definition));
         Ok(definition)
