@@ -62,6 +62,10 @@ fn apply(conn: &mut Connection, migrations: &[&str], found: u32) -> Result<(), F
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
     use super::*;
 
     fn user_version(conn: &Connection) -> u32 {
@@ -102,5 +106,119 @@ mod tests {
         assert!(version(&conn).is_err());
         initialise(&mut conn).unwrap();
         assert_eq!(version(&conn).unwrap(), KNOWN);
+    }
+
+    /// A migration that has much to do, so that it can be interrupted.
+    const LONG: &str = "CREATE TABLE grown (key INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+        WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 6000)
+            INSERT INTO grown SELECT x, hex(randomblob(64)) FROM n;
+        UPDATE runs SET config = 'moved';
+        CREATE INDEX grown_text ON grown (text);
+        UPDATE grown SET text = text || '!'";
+
+    /// The present migrations and the long one.
+    fn longer() -> Vec<&'static str> {
+        MIGRATIONS.into_iter().chain([LONG]).collect()
+    }
+
+    /// A copy of the oldest database that is kept, at the present version.
+    fn present(folder: &Path) -> PathBuf {
+        let path = folder.join("nightcall.db");
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/store/v1.sqlite");
+        std::fs::copy(kept, &path).unwrap();
+        upgrade(&mut opened(&path)).unwrap();
+        path
+    }
+
+    fn opened(path: &Path) -> Connection {
+        let conn = Connection::open(path).unwrap();
+        conn.pragma_update(None, "journal_mode", "wal").unwrap();
+        conn.pragma_update(None, "synchronous", "full").unwrap();
+        conn
+    }
+
+    /// Whether the migration is there; it must be there whole or not at all, and nothing else may have changed.
+    fn migrated(path: &Path) -> bool {
+        let conn = opened(path);
+        let check: String = conn
+            .pragma_query_value(None, "integrity_check", |row| row.get(0))
+            .unwrap();
+        assert_eq!(check, "ok");
+        let count = |sql: &str| conn.query_row::<i64, _, _>(sql, [], |row| row.get(0));
+        assert_eq!(count("SELECT count(*) FROM runs").unwrap(), 10);
+        let moved = count("SELECT count(*) FROM runs WHERE config = 'moved'").unwrap();
+        let done = count("SELECT count(*) FROM grown WHERE text LIKE '%!'");
+        let whole = user_version(&conn) == KNOWN + 1;
+        assert_eq!(
+            (moved, done.ok()),
+            if whole { (10, Some(6_000)) } else { (0, None) }
+        );
+        whole
+    }
+
+    const CHILD: &str = "NIGHTCALL_TEST_MIGRATED_DATABASE";
+
+    /// Not a test of its own: run by the one below in a process of its own.
+    #[test]
+    fn child_that_migrates() {
+        if let Some(path) = std::env::var_os(CHILD) {
+            apply(&mut opened(Path::new(&path)), &longer(), KNOWN).unwrap();
+        }
+    }
+
+    fn start_child(path: &Path) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "store::sqlite::migrate::tests::child_that_migrates",
+            ])
+            .env(CHILD, path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_process_killed_in_a_migration_leaves_the_version_before_and_the_next_one_completes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let since = Instant::now();
+        assert!(
+            start_child(&present(folder.path()))
+                .wait()
+                .unwrap()
+                .success()
+        );
+        let whole = since.elapsed();
+        let mut cut_short = 0;
+        for part in 1..=5 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = present(folder.path());
+            let mut child = start_child(&path);
+            std::thread::sleep(whole * part / 6);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !migrated(&path) {
+                cut_short += 1;
+                apply(&mut opened(&path), &longer(), KNOWN).unwrap();
+                assert!(migrated(&path));
+            }
+        }
+        assert!(cut_short > 0, "none of the kills came in time");
+    }
+
+    #[test]
+    fn a_migration_that_finds_the_disk_full_leaves_the_version_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = present(folder.path());
+        for pages in [40, 100, 200] {
+            let mut conn = opened(&path);
+            conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                .unwrap();
+            let failed = apply(&mut conn, &longer(), KNOWN).unwrap_err();
+            assert!(matches!(failed, Failure::Sql(e) if e.to_string().contains("full")));
+            drop(conn);
+            assert!(!migrated(&path), "{pages}");
+        }
     }
 }
