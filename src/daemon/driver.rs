@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::handle::{Request, Status, Undecided};
 use super::lease::LeaseKeeper;
 use super::observe::Observer;
+use super::patience::{BEAT, patiently};
 use super::perform::Performer;
 use super::{DaemonError, Plan};
 use crate::sched::run::Origin;
@@ -96,13 +97,20 @@ impl Asked {
 impl Driver {
     /// Runs until it is told to stop, or until it must not go on.
     pub(super) async fn run(mut self) -> Result<(), DaemonError> {
+        let (first, longest) = STORE_PAUSE;
         let mut generation = 0;
+        let mut pause = first;
         let ended = loop {
             generation += 1;
+            let since = self.clock.now().mono;
             match self.live(generation).await {
                 Ok(()) => break Ok(()),
                 Err(StoreError::Unavailable(why)) => {
-                    if !self.wait_for_store(why).await? {
+                    // A store that takes a probe and then fails again is not asked each second for ever.
+                    if self.clock.now().mono.since(since) > longest {
+                        pause = first;
+                    }
+                    if !self.wait_for_store(why, &mut pause).await? {
                         break Ok(());
                     }
                 }
@@ -115,7 +123,7 @@ impl Driver {
 
     /// One scheduler's life: from what the store knows to a stop or a failed commit.
     async fn live(&mut self, generation: u32) -> Result<(), StoreError> {
-        let saved = self.store.load().await?;
+        let saved = patiently(&self.systemd, &self.status, self.store.load()).await?;
         let setup = self.plan.setup(self.instance.clone(), generation);
         let zones = Arc::clone(&self.plan.zones);
         let now = self.clock.now();
@@ -129,12 +137,15 @@ impl Driver {
                 return self.drain(scheduler).await;
             };
             let now = self.clock.now();
-            let mut step = scheduler.handle(first, now);
-            for _ in 1..GROUP {
-                let Some(more) = self.waiting() else { break };
-                let Step { changes, effects } = scheduler.handle(more, now);
+            let mut step = Step::default();
+            let mut next = Some(first);
+            let mut taken = 0;
+            while let Some(input) = next {
+                let Step { changes, effects } = scheduler.handle(input, now);
                 step.changes.extend(changes);
                 step.effects.extend(effects);
+                taken += 1;
+                next = if taken < GROUP { self.waiting() } else { None };
             }
             self.finish(&scheduler, step, now).await?;
         }
@@ -172,10 +183,10 @@ impl Driver {
         step: Step,
         now: Now,
     ) -> Result<(), StoreError> {
-        self.lease.keep(now).await?;
+        patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         if !step.changes.is_empty() {
-            let lease = self.lease.lease();
-            self.store.commit(lease, step.changes.clone()).await?;
+            let commit = self.store.commit(self.lease.lease(), step.changes.clone());
+            patiently(&self.systemd, &self.status, commit).await?;
         }
         for effect in step.effects {
             match effect {
@@ -247,36 +258,30 @@ impl Driver {
 
     /// The store cannot be written: nothing is submitted, cancelled or decided until a commit succeeds. `false` when
     /// it is time to stop.
-    async fn wait_for_store(&mut self, why: String) -> Result<bool, DaemonError> {
-        let (mut pause, longest) = STORE_PAUSE;
-        error!(
-            why,
-            "the store cannot be used; nothing is submitted or cancelled until it can"
-        );
+    async fn wait_for_store(
+        &mut self,
+        why: String,
+        pause: &mut Duration,
+    ) -> Result<bool, DaemonError> {
         let mut why = StoreError::Unavailable(why);
+        let mut told = None;
         loop {
+            // Once for each cause: a disk that was full may be broken by now.
+            if told.as_ref() != Some(&why) {
+                error!("{why}; nothing is submitted or cancelled until it can");
+                told = Some(why.clone());
+            }
             self.asked.give_up(&why);
             self.status.send_modify(|status| {
                 let mut now = (**status).clone();
                 now.store = Some(why.to_string());
                 *status = Arc::new(now);
             });
-            self.systemd.alive();
             self.systemd.status(&why.to_string());
-            let wake = sleep(pause);
-            tokio::pin!(wake);
-            loop {
-                tokio::select! {
-                    () = self.stop.cancelled() => return Ok(false),
-                    () = &mut wake => break,
-                    Some(input) = self.inputs.recv() => undecided(&input),
-                    Some(request) = self.requests.recv() => {
-                        let _ = self.asked.input(request);
-                        self.asked.give_up(&why);
-                    }
-                }
+            if !self.rest(*pause, &why).await {
+                return Ok(false);
             }
-            pause = pause.saturating_mul(2).min(longest);
+            *pause = pause.saturating_mul(2).min(STORE_PAUSE.1);
             match self.probe().await {
                 Ok(()) => {
                     info!("the store can be used again");
@@ -288,11 +293,31 @@ impl Driver {
         }
     }
 
+    /// Waits before the store is tried again, alive and for all to hear. `false` when it is time to stop.
+    async fn rest(&mut self, pause: Duration, why: &StoreError) -> bool {
+        let wake = sleep(pause);
+        tokio::pin!(wake);
+        let mut beat = interval(BEAT);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                () = &mut wake => return true,
+                _ = beat.tick() => self.systemd.alive(),
+                Some(input) = self.inputs.recv() => undecided(&input),
+                Some(request) = self.requests.recv() => {
+                    let _ = self.asked.input(request);
+                    self.asked.give_up(why);
+                }
+            }
+        }
+    }
+
     /// A commit of nothing that really writes.
     async fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.lease.keep(now).await?;
-        self.store.commit(self.lease.lease(), Vec::new()).await
+        patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
+        let probe = self.store.commit(self.lease.lease(), Vec::new());
+        patiently(&self.systemd, &self.status, probe).await
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Status {
     pub config: Arc<str>,
     /// Decides and records, submits nothing.
     pub observe: bool,
-    /// Why the store cannot be used, when it cannot; nothing is submitted or cancelled meanwhile.
+    /// That the store cannot be used or does not answer, and why; nothing is submitted or cancelled meanwhile.
     pub store: Option<String>,
     /// How late the last occurrence was decided, at most, in the last minute.
     pub late: std::time::Duration,
@@ -88,7 +88,7 @@ impl Status {
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         if let Some(why) = &self.store {
-            complaints.push(format!("the store cannot be used: {why}"));
+            complaints.push(why.clone());
         }
         if self.scheduler.clock_doubtful {
             complaints.push("the clock is not believed: nothing is decided".to_owned());

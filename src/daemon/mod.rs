@@ -6,6 +6,7 @@ mod driver;
 mod handle;
 mod lease;
 mod observe;
+mod patience;
 mod perform;
 
 use std::sync::Arc;
