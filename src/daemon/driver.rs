@@ -138,16 +138,24 @@ impl Driver {
             };
             let now = self.clock.now();
             let mut step = Step::default();
+            let mut heard = Vec::new();
             let mut next = Some(first);
             let mut taken = 0;
             while let Some(input) = next {
+                if let Input::Answer { .. } = &input {
+                    heard.push(input.clone());
+                }
                 let Step { changes, effects } = scheduler.handle(input, now);
                 step.changes.extend(changes);
                 step.effects.extend(effects);
                 taken += 1;
                 next = if taken < GROUP { self.waiting() } else { None };
             }
-            self.finish(&scheduler, step, now).await?;
+            let finished = self.finish(&scheduler, step, now).await;
+            if let Err(StoreError::Unavailable(_)) = finished {
+                heard.iter().for_each(undecided);
+            }
+            finished?;
         }
     }
 
