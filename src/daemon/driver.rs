@@ -195,6 +195,9 @@ impl Driver {
         if !step.changes.is_empty() {
             let commit = self.store.commit(self.lease.lease(), step.changes.clone());
             patiently(&self.systemd, &self.status, commit).await?;
+            // The disk may have taken its time: what leaves, leaves while the lease is trusted.
+            let now = self.clock.now();
+            patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         }
         for effect in step.effects {
             match effect {
