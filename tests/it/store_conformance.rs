@@ -75,6 +75,13 @@ suite! {
     what_is_still_needed_is_never_pruned,
     pruning_goes_in_small_steps,
     nothing_is_found_in_a_new_store,
+    one_identity_is_one_run_whoever_brings_it,
+    a_reader_sees_the_order_of_commits,
+    commits_that_wait_are_stored_in_the_order_they_came,
+    of_two_who_want_the_lease_at_once_one_gets_it,
+    a_lease_that_ran_out_is_worth_something_until_it_is_taken,
+    a_fenced_commit_stores_nothing_of_any_kind,
+    pruning_needs_no_lease_and_leaves_what_it_did_not_find,
 }
 
 impl Subject {
@@ -769,6 +776,192 @@ async fn pruning_goes_in_small_steps(subject: &Subject) {
     assert_eq!(left().await, runs[7..]);
     assert_eq!(subject.prune(hour(8), MANY, 0).await, 0);
     assert_eq!(left().await, runs[7..]);
+}
+
+async fn one_identity_is_one_run_whoever_brings_it(subject: &Subject) {
+    let lease = subject.lease().await;
+    let planned = pending_at("a/x", 1);
+    // the same instant in another series, generation or by hand is another run
+    let others = ["b/x@2026-01-01T01:00:00Z", "a/y@2026-01-01T01:00:00Z"].map(pending);
+    let again = [
+        "a/x@2026-01-01T01:00:00Z+1",
+        "a/x@2026-01-01T01:00:00Z+manual-k",
+    ]
+    .map(pending);
+    let all: Vec<Run> = [planned.clone()]
+        .into_iter()
+        .chain(others)
+        .chain(again)
+        .collect();
+    subject
+        .commit(&lease, all.iter().map(change).collect())
+        .await;
+    subject
+        .commit(&lease, all.iter().map(change).collect())
+        .await;
+    assert_eq!(subject.runs(RunQuery::default()).await.len(), all.len());
+    // planned once more by a daemon that did not know of it: the same run, and none beside it
+    let sent = submitting(planned.clone(), hour(1));
+    subject.commit(&lease, vec![change(&sent)]).await;
+    let result = subject.store.commit(lease, vec![change(&planned)]).await;
+    assert!(is_corrupt(&result), "{result:?}");
+    assert_eq!(subject.story(&planned).await.run, sent);
+}
+
+async fn a_reader_sees_the_order_of_commits(subject: &Subject) {
+    let lease = subject.lease().await;
+    let store = Arc::clone(&subject.store);
+    let writing = tokio::spawn(async move {
+        for n in 0..60 {
+            let changes = vec![change(&pending_at("a/x", n)), Change::Mark(hour(n))];
+            store.commit(lease.clone(), changes).await.unwrap();
+        }
+    });
+    let (mut mark, mut count) = (None, 0);
+    while count < 60 {
+        let saved = subject.load().await;
+        // a later question never shows less, and the mark never runs ahead of its runs
+        assert!(saved.mark >= mark && saved.live.len() >= count);
+        assert_eq!(saved.mark, saved.live.last().map(|(run, _)| run.id.instant));
+        (mark, count) = (saved.mark, saved.live.len());
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+}
+
+async fn commits_that_wait_are_stored_in_the_order_they_came(subject: &Subject) {
+    let lease = subject.lease().await;
+    let run = pending_at("a/x", 1);
+    // asked for one after the other without waiting for an answer
+    let mut waiting = Vec::new();
+    for n in 1..=20 {
+        let step = match n {
+            1 => run.clone(),
+            _ => submitting_nth(&run, n - 1),
+        };
+        let (store, lease) = (Arc::clone(&subject.store), lease.clone());
+        let changes = vec![told(&step, "step", hour(n))];
+        // on the runtime of these tests, tasks begin in the order in which they are made
+        waiting.push(tokio::spawn(
+            async move { store.commit(lease, changes).await },
+        ));
+    }
+    for (n, commit) in (1..).zip(waiting) {
+        let answer = commit.await.unwrap();
+        answer.unwrap_or_else(|error| panic!("{n}: {error}"));
+    }
+    let story = subject.story(&run).await;
+    let attempts: Vec<u32> = story.records.iter().map(|record| record.attempt).collect();
+    assert_eq!(attempts, (0..20).collect::<Vec<u32>>());
+}
+
+/// The run at its nth attempt.
+fn submitting_nth(run: &Run, nth: i64) -> Run {
+    (0..nth).fold(run.clone(), |run, n| submitting(run, hour(n)))
+}
+
+async fn of_two_who_want_the_lease_at_once_one_gets_it(subject: &Subject) {
+    let wanting = (1..=8).map(|pid| {
+        let store = Arc::clone(&subject.store);
+        tokio::spawn(async move { store.acquire(holder(pid), TRUST, hour(0)).await })
+    });
+    let mut given = Vec::new();
+    for answer in wanting.collect::<Vec<_>>() {
+        match answer.await.unwrap() {
+            Ok(lease) => given.push(lease),
+            Err(StoreError::Fenced { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(given.len(), 1, "{given:?}");
+    subject.commit(&given[0], vec![]).await;
+}
+
+async fn a_lease_that_ran_out_is_worth_something_until_it_is_taken(subject: &Subject) {
+    let store = &subject.store;
+    let old = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    // nobody has come, so nothing was decided by anybody else
+    store.renew(old.clone(), TRUST, hour(9)).await.unwrap();
+    subject.commit(&old, vec![Change::Mark(hour(9))]).await;
+    let new = store.acquire(holder(72), TRUST, hour(20)).await.unwrap();
+    let result = store.renew(old.clone(), TRUST, hour(20)).await;
+    assert!(
+        matches!(result, Err(StoreError::Fenced { .. })),
+        "{result:?}"
+    );
+    let result = store.commit(old, vec![Change::Mark(hour(30))]).await;
+    assert!(
+        matches!(result, Err(StoreError::Fenced { .. })),
+        "{result:?}"
+    );
+    subject.commit(&new, vec![]).await;
+    assert_eq!(subject.load().await.mark, Some(hour(9)));
+}
+
+async fn a_fenced_commit_stores_nothing_of_any_kind(subject: &Subject) {
+    let store = &subject.store;
+    let old = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    store.acquire(holder(72), TRUST, hour(1)).await.unwrap();
+    let name = ConnectionName::new("carto_dw").unwrap();
+    let memory = ConnectionMemory {
+        accepted: vec![(job("j"), hour(1))],
+        proven: None,
+    };
+    let missed = Missed {
+        series: series("a/x"),
+        range: range(0, 9),
+        count: 9,
+        reason: SkipReason::Missed,
+        at: hour(9),
+    };
+    let cursor = Change::Cursor {
+        series: series("a/x"),
+        upto: hour(1),
+        definition: definition(&series("a/x")),
+    };
+    let changes = vec![
+        change(&pending_at("a/x", 1)),
+        cursor,
+        Change::Missed(missed),
+        Change::Mark(hour(1)),
+        Change::Notice(notice("n", None, hour(1))),
+        Change::Connection { name, memory },
+    ];
+    for change in changes
+        .iter()
+        .cloned()
+        .map(|change| vec![change])
+        .chain([changes.clone()])
+    {
+        let result = store.commit(old.clone(), change).await;
+        assert!(
+            matches!(result, Err(StoreError::Fenced { .. })),
+            "{result:?}"
+        );
+    }
+    assert_eq!(subject.load().await, Saved::default());
+    assert_eq!(subject.runs(RunQuery::default()).await, []);
+    assert_eq!(store.missed(None, range(0, 99)).await.unwrap(), []);
+}
+
+async fn pruning_needs_no_lease_and_leaves_what_it_did_not_find(subject: &Subject) {
+    let (lease, runs) = with_history(subject).await;
+    subject.store.release(lease).await.unwrap();
+    assert!(subject.prune(hour(3), MANY, 100).await >= 3);
+    // a run that is brought while others are pruned stays
+    let lease = subject
+        .store
+        .acquire(holder(2), TRUST, hour(0))
+        .await
+        .unwrap();
+    let store = Arc::clone(&subject.store);
+    let late = finished(pending_at("late/x", 999), Outcome::Failed, hour(999));
+    let bring = store.commit(lease, vec![change(&late)]);
+    let (pruned, brought) = tokio::join!(subject.prune(hour(5), MANY, 100), bring);
+    brought.unwrap();
+    assert!(pruned >= 2);
+    let left = subject.runs(RunQuery::default()).await;
+    assert_eq!(ids(&left), ids(&[&runs[5..], &[late]].concat()));
 }
 
 /// Equal to the digit and to the order of keys, which equality of JSON objects does not see.
