@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod crash;
 mod daemon;
+mod disk;
 mod documented;
 mod migrations;
 mod network;
