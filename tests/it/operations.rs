@@ -4,6 +4,7 @@
 use nightcall::cli::exit::Exit;
 use nightcall::sched::notice::KINDS;
 use nightcall::sched::outcome::SkipReason as Reason;
+use nightcall::store::StoreError;
 
 /// All reasons. A new one does not compile until it has a line here, and then needs its heading.
 fn reasons() -> Vec<&'static str> {
@@ -38,6 +39,29 @@ fn headings(section: &str) -> Vec<String> {
 fn every_notice_has_its_heading() {
     let words: Vec<&str> = KINDS.iter().map(|(_, word)| *word).collect();
     assert_eq!(headings("Notices"), words);
+}
+
+#[test]
+fn what_is_told_of_the_store_has_its_heading() {
+    let headings = headings("The database");
+    assert_eq!(headings.len(), 3, "{headings:?}");
+    let errors = [
+        StoreError::Unavailable("x".to_owned()),
+        StoreError::Corrupt("x".to_owned()),
+    ];
+    for error in errors {
+        let told = error.to_string();
+        let found = headings
+            .iter()
+            .any(|heading| told.starts_with(heading.as_str()));
+        assert!(found, "{told}");
+    }
+    // the third is shown with a disk that is slow, in disk/outage.rs
+    assert!(
+        headings
+            .iter()
+            .any(|heading| heading == "the store is slow")
+    );
 }
 
 #[test]

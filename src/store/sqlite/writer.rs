@@ -1,7 +1,8 @@
 //! The one thread that writes. Commits that wait are made durable together; each is answered after that.
 //!
 //! Invariant: an answer `Ok` means that the changes are on the disk; any other answer means that none of them are
-//! stored.
+//! stored. One exception: after an I/O error while they were made durable, a crash may bring them back, all of them.
+//! Whoever goes on after an error therefore loads anew, and trusts nothing that it had in memory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

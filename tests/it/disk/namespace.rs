@@ -1,5 +1,7 @@
 //! A small disk of its own for one program: a file system in memory, mounted where only that program sees it.
 
+#![allow(clippy::print_stderr)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
