@@ -1,9 +1,12 @@
 //! What SQLite says, into what the caller decides by.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use super::open::beside;
 use crate::store::StoreError;
 
 /// Why something did not work, before it is told.
@@ -50,8 +53,8 @@ impl Failure {
     }
 
     /// The error for the caller, with the file and what to do about it.
-    pub(super) fn tell(self, path: &Path) -> StoreError {
-        let path = path.display();
+    pub(super) fn tell(self, file: &Path) -> StoreError {
+        let path = file.display();
         let error = match self {
             Self::Told(StoreError::Corrupt(what)) if !what.contains(&path.to_string()) => {
                 return StoreError::Corrupt(format!("{path}: {what}"));
@@ -80,14 +83,36 @@ impl Failure {
                 unavailable("it is tried again")
             }
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                StoreError::Corrupt(format!(
-                    "{path}: {error} ({}); keep the file, and put a backup in its place",
-                    code(&error)
-                ))
+                damage(file, &format!("{error} ({})", code(&error)))
             }
             _ => StoreError::Corrupt(format!("{path}: {error}")),
         }
     }
+}
+
+/// What is told of pages that do not fit together. SQLite takes a page that the disk does not give it for a damaged
+/// one; then it is the disk that is told, and the database may be sound.
+pub(super) fn damage(path: &Path, what: &str) -> StoreError {
+    let path_shown = path.display();
+    match read_through(path) {
+        Ok(()) => StoreError::Corrupt(format!(
+            "{path_shown}: {what}; keep the file, and put a backup in its place"
+        )),
+        Err(error) => StoreError::Unavailable(format!(
+            "{path_shown}: it cannot be read ({error}); look at the disk and at the system's log"
+        )),
+    }
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    for file in [path.to_owned(), beside(path, "-wal")] {
+        match File::open(&file) {
+            Ok(mut file) => io::copy(&mut file, &mut io::sink()).map(drop)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn code(error: &rusqlite::Error) -> String {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::Failure;
+use super::failure::{Failure, damage};
 use super::migrate;
 use super::place::folder;
 use crate::store::StoreError;
@@ -164,11 +164,7 @@ fn inspect(path: &Path, whole: bool) -> Result<(), Failure> {
         let verdict: String = conn.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
         if verdict != "ok" {
             let first = verdict.lines().next().unwrap_or_default();
-            return Err(corrupt(
-                path,
-                &format!("its pages do not fit together ({first}); keep it, and put a backup in its place"),
-            )
-            .into());
+            return Err(damage(path, &format!("its pages do not fit together ({first})")).into());
         }
     }
     Ok(())

@@ -335,11 +335,8 @@ async fn damage_that_shows_while_it_runs_ends_the_daemon_and_nothing_leaves() {
             .unwrap();
         file.write_all_at(&[0xA5; PAGE], page * PAGE as u64)
             .unwrap();
-        // somebody else's write makes the daemon read anew
-        beside
-            .execute("UPDATE meta SET probes = probes + 1", [])
-            .unwrap();
     }
+    place.somebody_else_writes();
     let status = night.ended().await;
     assert_eq!(status.code(), Some(74), "{}", night.log());
     let log = night.log();

@@ -25,6 +25,7 @@ procedure = "a.b.c(x)"
 parameters = { x = 1 }
 overlap = "allow_all"
 misfire = { catch_up = "all", max = 1000 }
+retry = { backoff = "300ms", max_backoff = "1s" }
 
 [schedule.stuck]
 every = "365d"
@@ -70,6 +71,15 @@ impl Place {
 
     pub(super) fn database(&self) -> PathBuf {
         self.world.file("disk/nightcall.db")
+    }
+
+    /// A write from outside, after which the daemon reads what it had in memory.
+    pub(super) fn somebody_else_writes(&self) {
+        let beside = rusqlite::Connection::open(self.database()).unwrap();
+        beside.busy_timeout(Duration::from_secs(5)).unwrap();
+        beside
+            .execute("UPDATE meta SET probes = probes + 1", [])
+            .unwrap();
     }
 
     fn words(&self, command: &mut Command, words: &str) {

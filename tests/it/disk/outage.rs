@@ -149,6 +149,21 @@ async fn a_slow_disk_makes_it_late_and_nothing_else() {
     assert_eq!(night.stop().await.code(), Some(0));
 }
 
+/// SQLite says that a page that the disk does not give is damaged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_cannot_be_read_is_no_damaged_database() {
+    let place = Place::new().await;
+    let mut night = place.start();
+    night.sticks().await;
+    place.shim.fails(BROKEN, "r");
+    place.somebody_else_writes();
+    night.logs("the store cannot be used").await;
+    assert!(night.log().contains("nightcall.db"), "{}", night.log());
+    place.shim.works();
+    it_passes(&place, &mut night).await;
+    assert_eq!(night.stop().await.code(), Some(0));
+}
+
 /// A commit that was written but not made durable is told as failed. After a crash it may be there all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_failed_sync_left_behind_is_harmless_after_a_crash() {

@@ -54,7 +54,8 @@ async fn a_start_on_a_disk_that_cannot_be_written_is_refused_and_changes_nothing
     }
     place.shim.works();
     let before = with_history(&place).await;
-    for (case, error, operations, remedy) in causes {
+    let unreadable = ("unreadable", BROKEN, "r", "");
+    for (case, error, operations, remedy) in causes.into_iter().chain([unreadable]) {
         place.shim.fails(error, operations);
         refused(&place, on_the_shim(), case, remedy);
         assert!(fs::read(place.database()).unwrap() == before, "{case}");
