@@ -7,6 +7,7 @@
 mod chores;
 mod damage;
 mod late_lease;
+mod mood;
 mod namespace;
 mod night;
 mod outage;

@@ -125,7 +125,9 @@ impl Writer {
         let result = self.attempt(work);
         result.map_err(|failure| {
             self.definitions.forget();
-            if failure.spoils_connection() {
+            // One whose transaction could not be undone keeps the lock.
+            let stuck = self.conn.as_ref().is_some_and(|conn| !conn.is_autocommit());
+            if stuck || failure.spoils_connection() {
                 self.conn = None;
             }
             failure.tell(&self.path)

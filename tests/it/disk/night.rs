@@ -77,9 +77,9 @@ impl Place {
     pub(super) fn somebody_else_writes(&self) {
         let beside = rusqlite::Connection::open(self.database()).unwrap();
         beside.busy_timeout(Duration::from_secs(5)).unwrap();
-        beside
-            .execute("UPDATE meta SET probes = probes + 1", [])
-            .unwrap();
+        let wrote = beside.execute("UPDATE meta SET probes = probes + 1", []);
+        let log = || std::fs::read_to_string(self.world.file("log"));
+        assert!(wrote.is_ok(), "{wrote:?}: {:?}", log());
     }
 
     fn words(&self, command: &mut Command, words: &str) {
@@ -307,6 +307,11 @@ impl Night<'_> {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// How it ended, when it has.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// SIGKILL.
