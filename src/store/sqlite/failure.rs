@@ -67,9 +67,10 @@ impl Failure {
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => unavailable("free some space on the disk"),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                unavailable("let this user write the file and its folder")
-            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => unavailable(
+                "let this user write the file and its folder; if it could, look at the disk \
+                     and at the system's log",
+            ),
             Some(ErrorCode::CannotOpen) => {
                 unavailable("see that the folder exists and that this user may write in it")
             }
