@@ -30,6 +30,8 @@ pub struct Entry {
     pub fault: Option<&'static str>,
     /// The status of the reply; `None` when there was none.
     pub status: Option<u16>,
+    /// When the reply was on its way to the client, as far as it was to be sent; `None` until then.
+    pub sent: Option<Timestamp>,
 }
 
 /// What was asked.
@@ -78,6 +80,17 @@ impl Journal {
 
     pub(super) fn count_connection(&mut self) {
         *self.counts.entry(Operation::Connect).or_insert(0) += 1;
+    }
+
+    /// The reply to a request has left. Says nothing of a request that is no longer remembered.
+    pub(super) fn sent(&mut self, number: u64, now: Timestamp) {
+        let oldest = self.entries.front().map_or(number, |entry| entry.number);
+        let index = number
+            .checked_sub(oldest)
+            .and_then(|index| usize::try_from(index).ok());
+        if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+            entry.sent = Some(now);
+        }
     }
 
     pub(super) fn note(&mut self, mut entry: Entry) {

@@ -117,6 +117,7 @@ impl World {
                 Exchange::Reply(reply, _) => Some(reply.status),
                 _ => None,
             },
+            sent: None,
         });
         exchange
     }

@@ -231,14 +231,21 @@ impl Server {
                     return Ok(End::Close);
                 }
             };
-            let exchange = match self.ask(&request) {
+            let (number, exchange) = self.ask(&request);
+            let exchange = match exchange {
                 Exchange::Later(wait) => match self.ask_later(request, wait).await {
                     Some(exchange) => exchange,
                     None => return Ok(End::Reset),
                 },
                 exchange => exchange,
             };
-            if let Some(end) = self.act(wire, exchange, keep).await? {
+            let replies = matches!(exchange, Exchange::Reply(..));
+            let end = self.act(wire, exchange, keep).await?;
+            if replies {
+                self.world
+                    .tell(|world, now| world.journal.sent(number, now));
+            }
+            if let Some(end) = end {
                 return Ok(end);
             }
         }
@@ -271,7 +278,8 @@ impl Server {
         })
     }
 
-    fn ask(&self, request: &Request) -> Exchange {
+    /// What is done about a request, and its number in the journal.
+    fn ask(&self, request: &Request) -> (u64, Exchange) {
         self.world.tell(|world, now| {
             let exchange = world.handle(request, now);
             if let Some(entry) = world.journal().entries().next_back() {
@@ -285,7 +293,7 @@ impl Server {
                     "asked"
                 );
             }
-            exchange
+            (world.journal().total(), exchange)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nightcall::sandbox::{Drip, Fault, Operation, Rule, Scenario, Script, Status};
+use nightcall::sandbox::{Drip, Fault, Operation, Rule, Scenario, Script, Status, World};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -122,6 +122,30 @@ async fn a_late_reply_comes_after_the_job() {
     assert!(impatient(&vendor, "r").await.unwrap_err().is_timeout());
     assert_eq!(vendor.accepted("r"), 1);
     vendor.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_journal_says_when_a_reply_has_left() {
+    let vendor = striking(Fault::LateReply(SOON)).await;
+    let world = vendor.sandbox.world().clone();
+    let created = tokio::spawn(async move { vendor.create("r").await });
+    world.until(|w| w.accepted("r", 1) == 1).await;
+    let sent = |w: &World| {
+        w.journal()
+            .of(Operation::Create)
+            .next()
+            .and_then(|e| e.sent)
+    };
+    assert_eq!(world.with(|w| sent(w)), None, "it is held back");
+    created.await.unwrap();
+    world.until(|w| sent(w).is_some()).await;
+    let (came, left) = world.with(|w| {
+        (
+            w.journal().of(Operation::Create).next().unwrap().at,
+            sent(w),
+        )
+    });
+    assert!(left.unwrap() >= came + SOON);
 }
 
 #[tokio::test]
