@@ -238,10 +238,7 @@ async fn read(mut response: Response, limit: usize, hidden: &Secret) -> Body {
             }
         }
     }
-    // A foreign character set in a message is no reason to lose the rest.
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Body::Whole(hidden.hide_in(text))
+    Body::whole(bytes, hidden)
 }
 
 /// Only errors from making the connection are certain; everything else may have come after the request.

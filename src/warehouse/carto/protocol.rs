@@ -15,6 +15,7 @@ use crate::sched::call::{Submission, Target};
 use crate::sched::fault::Fault;
 use crate::sched::id::JobId;
 use crate::sched::time::{Timestamp, between};
+use crate::secret::Secret;
 
 /// The longest answer about one job that is read, in bytes.
 pub const MAX_JOB: usize = 1 << 20;
@@ -178,6 +179,16 @@ pub enum Body {
     TooLong,
     /// It ended before its end: the connection broke or time ran out.
     Broken(String),
+}
+
+impl Body {
+    /// All bytes of a body as text; `hidden` does not show in it.
+    pub fn whole(bytes: Vec<u8>, hidden: &Secret) -> Self {
+        // A foreign character set in a message is no reason to lose the rest.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Self::Whole(hidden.hide_in(text))
+    }
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
