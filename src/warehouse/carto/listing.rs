@@ -89,12 +89,14 @@ fn read_entries<'de, A: SeqAccess<'de>>(mut entries: A) -> Result<Listing, A::Er
         if listing.jobs.len() + listing.skipped >= MAX_ENTRIES {
             return Err(A::Error::custom("more entries than a list can have"));
         }
-        let document = json(raw.get()).unwrap_or_default();
-        match listed_job(&document) {
+        let document = json(raw.get());
+        match document.as_ref().and_then(listed_job) {
             Some(job) => listing.jobs.push(job),
             None => {
                 listing.skipped += 1;
-                listing.skipped_ours |= is_ours(&document);
+                // What cannot even be looked into (it may be too deep) is ours when our name is anywhere in it.
+                let ours = document.map_or_else(|| raw.get().contains(APP), |d| is_ours(&d));
+                listing.skipped_ours |= ours;
             }
         }
     }
@@ -225,6 +227,21 @@ mod tests {
         assert!(!listing.skipped_ours);
         let listing = read(r#"[{"metadata": {"app": "nightcall"}}]"#).unwrap();
         assert!(listing.skipped_ours);
+    }
+
+    #[test]
+    fn an_entry_of_ours_is_never_overlooked_because_of_what_is_beside_the_marker() {
+        let with = |beside: &str| {
+            read(
+                &OURS
+                    .replace("{\"externalId\"", &format!("[{{{beside}, \"externalId\""))
+                    .replace("\"attempt\": 1}}", "\"attempt\": 1}}]"),
+            )
+        };
+        let cut = with(r#""error": "cut \ud83d""#).unwrap();
+        assert_eq!((cut.jobs.len(), cut.jobs[0].marker.is_some()), (1, true));
+        let deep = format!(r#""x": {}{}"#, "[".repeat(150), "]".repeat(150));
+        assert!(with(&deep).unwrap().skipped_ours);
     }
 
     #[test]

@@ -87,8 +87,43 @@ pub(super) enum JobState {
 }
 
 /// Any JSON, with serde_json's limit on depth, so that no answer can exhaust the stack.
+///
+/// A text that was cut by its length in UTF-16 may end with half a character (`\ud83d` without its other half), which
+/// some programs write and serde_json refuses. For that no document is lost: it is read as `\ufffd`.
 pub(super) fn json(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok()
+    let read = |text: &str| serde_json::from_str(text).ok();
+    read(text).or_else(|| read(&without_halves(text)?))
+}
+
+/// The text with `\ufffd` for every escape that is half a character; `None` when there is none.
+fn without_halves(text: &str) -> Option<String> {
+    let mut whole = String::new();
+    let mut from = 0;
+    let mut at = 0;
+    while let Some(next) = text.get(at..)?.find('\\') {
+        at += next;
+        let length = match (unit(text, at), unit(text, at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => 12,
+            (Some(0xd800..0xe000), _) => {
+                whole.push_str(&text[from..at]);
+                whole.push_str("\\ufffd");
+                from = at + 6;
+                6
+            }
+            (Some(_), _) => 6,
+            // The escape of one sign, which may be a backslash.
+            (None, _) => 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+        at += length;
+    }
+    (from > 0).then(|| whole + &text[from..])
+}
+
+/// The number in the escape `\uXXXX` that begins at this byte, if one does.
+fn unit(text: &str, at: usize) -> Option<u16> {
+    let hex = text.get(at..at + 6)?.strip_prefix("\\u")?;
+    let plain = hex.bytes().all(|b| b.is_ascii_hexdigit());
+    u16::from_str_radix(hex, 16).ok().filter(|_| plain)
 }
 
 /// The id of a job document: `externalId`, then `jobId`, then `id`. Ids that cannot stand in an address are none.
@@ -505,6 +540,23 @@ mod tests {
         assert_eq!(json(&"[".repeat(500_000)), None);
         let closed = format!("{}{}", "[".repeat(300_000), "]".repeat(300_000));
         assert_eq!(json(&closed), None);
+    }
+
+    #[test]
+    fn half_a_character_does_not_lose_the_document() {
+        let read = |inside: &str| json(&format!(r#"{{"a": "{inside}"}}"#)).map(|v| v["a"].clone());
+        for (inside, expected) in [
+            (r"cut \ud83d", "cut \u{fffd}"),
+            (r"\ude00 cut", "\u{fffd} cut"),
+            (r"\ud83d\ud83d\ude00\uD83Dx", "\u{fffd}\u{1f600}\u{fffd}x"),
+            (r"\ud83d\n\\ud83d\u0041", "\u{fffd}\n\\ud83dA"),
+            (r"é\ud83d\/", "é\u{fffd}/"),
+        ] {
+            assert_eq!(read(inside), Some(expected.into()), "{inside}");
+        }
+        for broken in [r"\u+123", r"\ud83", r"\ud83d\", r"\ud83d\x", r"\é\ud83d"] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
     }
 
     #[test]
