@@ -223,7 +223,7 @@ fn document(body: &Body) -> Result<serde_json::Value, Fault> {
 }
 
 fn unreadable(what: &str) -> Fault {
-    Fault::new(FaultClass::Transient, "unreadable", what)
+    Fault::new(FaultClass::Transient, "unreadable", &printable(what))
 }
 
 fn vendor_error(body: &Body) -> VendorError {
@@ -329,6 +329,21 @@ mod tests {
             ListAnswer::Jobs(_) => ("jobs", None),
             ListAnswer::Unsupported(fault) => ("unsupported", Some(fault.class)),
             ListAnswer::NoAnswer(fault) => ("no answer", Some(fault.class)),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_json_does_not_move_the_cursor_of_a_terminal() {
+        let answer = || answered(200, "\u{1b}[2J\u{7}<b \u{9b}31m");
+        let SubmitAnswer::Unsure(submitted) = submit(answer(), &no_rules()) else {
+            panic!("it is unsure");
+        };
+        let ListAnswer::Unsupported(listed) = list(answer(), &no_rules()) else {
+            panic!("it is no list");
+        };
+        for fault in [submitted, listed] {
+            assert!(fault.message.contains("[2J"), "{fault:?}");
+            assert!(!fault.message.contains(char::is_control), "{fault:?}");
         }
     }
 
