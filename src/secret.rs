@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -22,6 +23,9 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 /// How much of a command's error stream is shown, in bytes.
 const STDERR_TAIL: usize = 200;
+
+/// What stands where a secret stood.
+const HIDDEN: &str = "[secret]";
 
 /// The shortest secret that is looked for in texts; a shorter one would match by chance.
 const SHORTEST_HIDDEN: usize = 8;
@@ -90,27 +94,89 @@ impl Secret {
         self.expose() == other.expose()
     }
 
-    /// The text without this secret in it, also where JSON writes its slashes as `\/`.
+    /// The text without this secret in it, also where JSON writes some of its signs as escapes: `\/`, `\u003d`.
     pub fn hide_in(&self, text: String) -> String {
         let value = self.expose();
         if value.len() < SHORTEST_HIDDEN {
             return text;
         }
-        let text = replaced(text, value);
-        if value.contains('/') {
-            let escaped = Zeroizing::new(value.replace('/', "\\/"));
-            return replaced(text, &escaped);
+        let text = match text.contains(value) {
+            true => text.replace(value, HIDDEN),
+            false => text,
+        };
+        if !text.contains('\\') {
+            return text;
         }
-        text
+        let mut shown = String::new();
+        let mut from = 0;
+        for place in escaped_places(&text, value.as_bytes()) {
+            shown.push_str(&text[from..place.start]);
+            shown.push_str(HIDDEN);
+            from = place.end;
+        }
+        match from {
+            0 => text,
+            _ => shown + &text[from..],
+        }
     }
 }
 
-fn replaced(text: String, value: &str) -> String {
-    if text.contains(value) {
-        text.replace(value, "[secret]")
-    } else {
-        text
+/// Where a value stands in a text of JSON, whichever of its signs are escapes. One pass, however much of the text looks
+/// like the value (Knuth, Morris and Pratt): the text is the vendor's, and long.
+fn escaped_places(text: &str, value: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let shorter = borders(value);
+    // Where each of the latest signs begins: as many as the value has.
+    let mut begins = vec![0; value.len()];
+    let (mut at, mut matched) = (0, 0);
+    for count in 1.. {
+        let Some((sign, length)) = sign(text.as_bytes(), at) else {
+            break;
+        };
+        begins[count % value.len()] = at;
+        at += length;
+        while matched > 0 && value[matched] != sign {
+            matched = shorter[matched - 1];
+        }
+        matched += usize::from(value[matched] == sign);
+        if matched == value.len() {
+            found.push(begins[(count + 1) % value.len()]..at);
+            matched = 0;
+        }
     }
+    found
+}
+
+/// For each beginning of the value: how long the longest other beginning is that it ends with.
+fn borders(value: &[u8]) -> Vec<usize> {
+    let mut lengths = vec![0; value.len()];
+    for end in 1..value.len() {
+        let mut length = lengths[end - 1];
+        while length > 0 && value[length] != value[end] {
+            length = lengths[length - 1];
+        }
+        lengths[end] = length + usize::from(value[length] == value[end]);
+    }
+    lengths
+}
+
+/// The sign of JSON at this byte, and how many bytes it is written with. Beyond ASCII, which no secret has, a byte.
+fn sign(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let rest = text.get(at..)?;
+    Some(match *rest {
+        [] => return None,
+        [b'\\', b'u', b'0', b'0', high, low, ..] => match (hex(high), hex(low)) {
+            (Some(high @ 0..8), Some(low)) => (high * 16 + low, 6),
+            _ => (b'\\', 1),
+        },
+        [b'\\', sign @ (b'"' | b'\\' | b'/'), ..] => (sign, 2),
+        [byte, ..] => (byte, 1),
+    })
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
 }
 
 impl fmt::Debug for Secret {
@@ -404,6 +470,47 @@ mod tests {
         let secret = Secret::new("ab/cd/efgh".into()).unwrap();
         let text = r#"{"a":"ab/cd/efgh","b":"ab\/cd\/efgh"}"#.to_owned();
         assert_eq!(secret.hide_in(text), r#"{"a":"[secret]","b":"[secret]"}"#);
+    }
+
+    #[test]
+    fn a_secret_is_hidden_however_json_writes_it() {
+        let hide = |value: &str, text: &str| {
+            let secret = Secret::new(value.into()).unwrap();
+            secret.hide_in(text.into())
+        };
+        let value = "ab+cd/ef==<&";
+        for text in [
+            r"ab+cd/ef==<&",
+            r"ab+cd\/ef==<&",
+            r"ab\u002bcd/ef\u003d\u003D\u003c\u0026",
+            r"\u0061b\u002Bcd\/ef=\u003d<\u0026",
+        ] {
+            let shown = hide(value, &format!("é\\n{text}\\u0041{text}.\\"));
+            assert_eq!(shown, "é\\n[secret]\\u0041[secret].\\", "{text}");
+        }
+        for other in [
+            r"ab\u012bcd/ef==<&",
+            r"ab\\u002bcd/ef==<&",
+            r"ab+cd/ef==<\u00",
+        ] {
+            assert_eq!(hide(value, other), other);
+        }
+        assert_eq!(hide("aabaabaac", r"\u0061abaabaabaac"), "\\u0061ab[secret]");
+        assert_eq!(hide(r"ab\/cd/efgh", r"ab\/cd/efgh"), "[secret]");
+        assert_eq!(hide(r"ab\/cd/efgh", r"ab\\\/cd\/efgh"), "[secret]");
+    }
+
+    #[test]
+    fn hiding_takes_one_pass_whatever_the_text() {
+        let secret = Secret::new("a".repeat(40_000) + "b").unwrap();
+        let text = format!("\\{}", "a".repeat(1 << 20));
+        let began = std::time::Instant::now();
+        assert_eq!(secret.hide_in(text.clone()), text);
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[test]
