@@ -63,7 +63,8 @@ impl Matches {
         } else {
             from
         };
-        let mut civil = datetime(low)?;
+        // West of Greenwich the first wall times of the calendar have no civil seconds.
+        let mut civil = datetime(low.max(Timestamp::MIN.as_second()))?;
         // Each turn but the last passes an excluded date, so there are at most as many turns as dates.
         loop {
             let found = self.pattern.next(civil)?;

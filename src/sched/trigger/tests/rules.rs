@@ -687,3 +687,12 @@ fn parts_of_a_second_neither_repeat_nor_lose_a_run() {
         assert_eq!(each.after(at(asked)).unwrap().instant, at(next), "{asked}");
     }
 }
+
+#[test]
+fn who_asks_at_the_beginning_of_the_calendar_hears_of_the_first_occurrence() {
+    for name in ["Pacific/Niue", "UTC", "Pacific/Kiritimati"] {
+        let trigger = trigger(&spec(&["0 0 1 1 *"], name));
+        let first = trigger.after(Timestamp::MIN).unwrap();
+        assert_eq!(first.civil.to_string(), "0001-01-01T00:00:00", "{name}");
+    }
+}
