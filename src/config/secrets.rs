@@ -44,6 +44,13 @@ pub(super) fn looks_secret(text: &str) -> bool {
     web_token || user_info || text.to_ascii_lowercase().contains("bearer ")
 }
 
+/// Whether a comment on the line speaks of a secret: it may be one that was in use before. A `#` inside a text is taken
+/// for a comment too.
+pub(super) fn comment_sounds_secret(line: &str) -> bool {
+    let comment = line.split_once('#').map(|(_, comment)| comment);
+    comment.is_some_and(sounds_secret)
+}
+
 /// Whether a text can be the name of an environment variable, so that showing it gives nothing away.
 pub(super) fn is_variable(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';

@@ -79,9 +79,11 @@ impl Source {
     fn may_show(&self, line: &Range<usize>) -> bool {
         let spans = self.secrets.get().map_or(&[][..], Vec::as_slice);
         let hidden = |span: &Range<usize>| span.start <= line.end && line.start <= span.end;
+        let text = &self.text[line.clone()];
         line.len() <= LONGEST_LINE
             && !spans.iter().any(hidden)
-            && !secrets::looks_secret(&self.text[line.clone()])
+            && !secrets::looks_secret(text)
+            && !secrets::comment_sounds_secret(text)
     }
 }
 
@@ -291,6 +293,14 @@ mod tests {
         assert_eq!(shown(0).as_deref(), Some("a = 1"));
         assert_eq!(shown(6), None);
         assert_eq!(shown(17).as_deref(), Some("c = 2"));
+    }
+
+    #[test]
+    fn lines_with_a_comment_about_a_secret_are_not_shown() {
+        let source = source("a = 1 # the old token: hush\nb = 2 # an hour\n");
+        let shown = |at: usize| Place::new(&source, at..at + 1).problem("", "x").source;
+        assert_eq!(shown(0), None);
+        assert_eq!(shown(28).as_deref(), Some("b = 2 # an hour"));
     }
 
     #[test]
