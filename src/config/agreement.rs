@@ -1,12 +1,17 @@
 //! Whether parameters fit what is called: names against the signature both ways, and what is right but seldom meant.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::parameters::{Given, Set};
 use super::problem::Problem;
 use super::read::{Found, Item, Table, short};
-use super::statement::{Statement, argument_hint, placeholders};
+use super::statement::{Placeholders, Statement, argument_hint};
 use super::{raw, suggest};
+
+/// The longest list of arguments that is shown whole, in bytes.
+const LONGEST_SIGNATURE: usize = 4_000;
 
 /// The names that a series has a value for, in the order of the call.
 pub(super) struct Names {
@@ -75,7 +80,7 @@ impl Names {
         for set in sets {
             for named in set.given.named() {
                 if !self.has(named.item.key) {
-                    found.wrong(self.addition(&named.item, statement, shared, sets));
+                    found.wrong(self.addition(&named.item, statement, shared, sets, found));
                 }
             }
         }
@@ -83,7 +88,7 @@ impl Names {
             self.missing(table, shared, sets, found);
         }
         match statement {
-            Statement::Call { item, query } => calls_agree(item, query, shared, sets, found),
+            Statement::Call { item, asked, .. } => calls_agree(item, asked, shared, sets, found),
             Statement::Procedure {
                 item,
                 name,
@@ -109,6 +114,7 @@ impl Names {
         statement: &Statement<'_>,
         shared: &Given<'_>,
         sets: &[Set<'_>],
+        found: &Found,
     ) -> Problem {
         if self.signed {
             return self.stranger(item);
@@ -125,8 +131,14 @@ impl Names {
                     "a set may override, not add: without a signature only the schedule's own \
                      parameters count, and `{key}` is not among them"
                 );
-                let all = every_name(shared, sets).join(", ");
-                let hint = format!("write procedure = \"{name}({all})\"");
+                let all = match found.is_few() {
+                    true => every_name(shared, sets).join(", "),
+                    false => String::new(),
+                };
+                let hint = match all.len() {
+                    1..=LONGEST_SIGNATURE => format!("write procedure = \"{name}({all})\""),
+                    _ => format!("write every name behind that of the procedure: {name}(a, b, …)"),
+                };
                 item.key_problem(message).with_hint(hint)
             }
             Statement::Call { .. } => {
@@ -161,30 +173,27 @@ impl Names {
 
 /// Every name that the schedule or a set gives, in the order in which they are written.
 fn every_name(shared: &Given<'_>, sets: &[Set<'_>]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for named in shared
-        .named()
-        .iter()
-        .chain(sets.iter().flat_map(|s| s.given.named()))
-    {
-        if !all.iter().any(|known| known == named.item.key) {
-            all.push(named.item.key.to_owned());
-        }
-    }
-    all
+    let mut known = HashSet::new();
+    let of_sets = sets.iter().flat_map(|set| set.given.named());
+    let every = shared.named().iter().chain(of_sets);
+    every
+        .map(|named| named.item.key)
+        .filter(|name| known.insert(*name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a list is as long as the statement asks.
 pub(super) fn counts_agree(
     item: &Item<'_>,
-    query: &str,
+    asked: &Placeholders,
     values: &Option<Vec<Value>>,
     found: &mut Found,
 ) {
     let Some(given) = values.as_ref().map(Vec::len) else {
         return;
     };
-    let asked = placeholders(query).highest;
+    let asked = asked.highest;
     if asked > 0 && asked != given {
         let message = format!("the call asks for {asked} values, and the list has {given}");
         found.doubtful(
@@ -197,12 +206,11 @@ pub(super) fn counts_agree(
 /// Whether a call mentions what is given, and is given what it mentions.
 fn calls_agree(
     call: &Item<'_>,
-    query: &str,
+    asked: &Placeholders,
     shared: &Given<'_>,
     sets: &[Set<'_>],
     found: &mut Found,
 ) {
-    let asked = placeholders(query);
     for name in &asked.names {
         let everywhere = !sets.is_empty() && sets.iter().all(|set| set.given.has(name));
         if !shared.has(name) && !everywhere {
@@ -243,7 +251,13 @@ fn unsigned(item: &Item<'_>, name: &str, arguments: &[String], found: &mut Found
         .partition(|name| raw::SCHEDULE.keys.contains(name));
     let message = "without a signature the order in which the parameters are written is the order \
                    of the arguments";
-    let mut hint = format!("write {} = \"{name}({})\"", item.key, arguments.join(", "));
+    let all = arguments.join(", ");
+    if all.len() > LONGEST_SIGNATURE {
+        let hint = format!("write them behind the name, in the order of the call: {name}(a, b, …)");
+        found.doubtful(item.problem(message).with_hint(hint));
+        return;
+    }
+    let mut hint = format!("write {} = \"{name}({all})\"", item.key);
     if !odd.is_empty() {
         let verb = if odd.len() == 1 { "is" } else { "are" };
         hint.push_str(&format!(
@@ -287,14 +301,21 @@ fn policy_hint(item: &Item<'_>) -> Option<String> {
 
 /// A value that is text in one set and a number elsewhere was probably quoted by mistake.
 pub(super) fn mixed_types(shared: &Given<'_>, sets: &[Set<'_>], found: &mut Found) {
+    let mut numbers: HashMap<&str, &Set<'_>> = HashMap::new();
+    for set in sets {
+        for named in set.given.named() {
+            if let Some(Value::Number(_)) = named.value {
+                numbers.entry(named.item.key).or_insert(set);
+            }
+        }
+    }
     for set in sets {
         for named in set.given.named() {
             let Some(Value::String(text)) = &named.value else {
                 continue;
             };
             let key = named.item.key;
-            let in_set = sets.iter().find(|other| is_number(&other.given, key));
-            let message = match in_set {
+            let message = match numbers.get(key) {
                 Some(other) => format!("is text here, and a number in set.{}", other.name),
                 None if is_number(shared, key) => {
                     "is text here, and a number in parameters".to_owned()

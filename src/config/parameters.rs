@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::agreement::{Names, counts_agree, mixed_types, swallowed};
 use super::read::{Found, Item, Table};
 use super::source::Place;
-use super::statement::{Statement, bigquery_call};
+use super::statement::{MOST_ARGUMENTS, Statement, bigquery_call};
 use super::values::{Files, json};
 use crate::sched::call::Parameters;
 use crate::sched::id::SetName;
@@ -81,6 +81,9 @@ impl<'a> Values<'a> {
         if all().any(|given| matches!(given, Given::Wrong)) {
             return Vec::new();
         }
+        if too_large(table, statement, &shared, &sets, found) {
+            return Vec::new();
+        }
         for given in all() {
             swallowed(given, statement, found);
         }
@@ -88,6 +91,56 @@ impl<'a> Values<'a> {
             return lists(table, statement, &shared, &sets, found);
         }
         by_name(table, statement, &shared, sets, found)
+    }
+}
+
+/// The most that all series of a schedule may take together, in bytes: each has its own copy of the statement and of the
+/// values that they share.
+const LARGEST: usize = 64 << 20;
+
+/// Whether the sets repeat so much that they would fill the memory, as is told.
+fn too_large(
+    table: &Table<'_>,
+    statement: &Statement<'_>,
+    shared: &Given<'_>,
+    sets: &[Set<'_>],
+    found: &mut Found,
+) -> bool {
+    let values = match shared {
+        Given::Named(_, named) => named
+            .iter()
+            .map(|named| named.item.key.len() + named.value.as_ref().map_or(0, size))
+            .sum(),
+        Given::List(_, Some(values)) => values.iter().map(size).sum(),
+        _ => 0,
+    };
+    let repeated = statement.size() + values;
+    let Some(item) = table
+        .get("set")
+        .filter(|_| repeated.saturating_mul(sets.len()) > LARGEST)
+    else {
+        return false;
+    };
+    let message = format!(
+        "{} sets repeat {} KiB each, the statement and the values that they share: more than {} \
+         MiB in all",
+        sets.len(),
+        repeated / 1024,
+        LARGEST >> 20
+    );
+    let hint = "keep large values in the warehouse and pass their name";
+    found.wrong(item.key_problem(message).with_hint(hint));
+    true
+}
+
+/// About how many bytes a value takes.
+fn size(value: &Value) -> usize {
+    const OWN: usize = size_of::<Value>();
+    OWN + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -124,7 +177,15 @@ fn by_name<'a>(
 
 /// The values of `parameters` or of a set.
 fn given<'a>(item: &Item<'a>, files: &Files, found: &mut Found) -> Given<'a> {
+    let too_many = || {
+        let message = format!("there are more than {MOST_ARGUMENTS} values");
+        item.key_problem(message).with_hint("give fewer")
+    };
     if let DeValue::Array(items) = item.value {
+        if items.len() > MOST_ARGUMENTS {
+            found.wrong(too_many());
+            return Given::Wrong;
+        }
         let values: Vec<Option<Value>> = item
             .elements(items)
             .iter()
@@ -140,6 +201,10 @@ fn given<'a>(item: &Item<'a>, files: &Files, found: &mut Found) -> Given<'a> {
     let Some(table) = item.open_table(found) else {
         return Given::Nothing;
     };
+    if table.items.len() > MOST_ARGUMENTS {
+        found.wrong(too_many());
+        return Given::Wrong;
+    }
     let named = table
         .items
         .into_iter()
@@ -219,7 +284,12 @@ fn lists<'a>(
     sets: &[Set<'a>],
     found: &mut Found,
 ) -> Vec<Series<'a>> {
-    let Statement::Call { item: call, query } = statement else {
+    let Statement::Call {
+        item: call,
+        query,
+        asked,
+    } = statement
+    else {
         let all = std::iter::once(shared).chain(sets.iter().map(|set| &set.given));
         for given in all {
             if let Given::List(item, _) = given {
@@ -244,7 +314,7 @@ fn lists<'a>(
     };
     if table.get("set").is_none() {
         if let Given::List(item, values) = shared {
-            counts_agree(item, query, values, found);
+            counts_agree(item, asked, values, found);
             add(SetName::default_set(), call, values);
         }
         return all;
@@ -258,7 +328,7 @@ fn lists<'a>(
     for set in sets {
         match (&set.given, shared) {
             (Given::List(item, values), _) => {
-                counts_agree(item, query, values, found);
+                counts_agree(item, asked, values, found);
                 add(set.name.clone(), item, values);
             }
             // an empty set runs with what the schedule says

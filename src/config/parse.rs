@@ -247,7 +247,7 @@ fn check_default_connection(known: &Known<'_, '_>, found: &mut Found) {
     };
     let name = item.text(&mut Found::default()).unwrap_or_default();
     if !known.incomplete && !known.names.contains(&name) {
-        found.wrong(no_such_connection(item, name, known));
+        found.wrong(no_such_connection(item, name, known, found));
     }
 }
 

@@ -16,6 +16,9 @@ use super::suggest;
 /// The most problems that are kept of one configuration; nobody reads more.
 const MOST: usize = 1_000;
 
+/// So many problems come with a guess at what was meant.
+const GUESSED: usize = 100;
+
 /// What was found while reading.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -26,6 +29,12 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Whether it is worth the time to guess what was meant: more problems than this are not shown, and a guess costs a
+    /// comparison with every word that there is.
+    pub(super) fn is_few(&self) -> bool {
+        self.problems.len() < GUESSED
+    }
+
     /// Something is wrong.
     pub(super) fn wrong(&mut self, problem: Problem) {
         if self.problems.len() < MOST {
@@ -375,7 +384,9 @@ impl<'a> Table<'a> {
         for item in &self.items {
             if !keys.keys.contains(&item.key) {
                 let mut problem = item.key_problem("unknown key");
-                problem.hint = suggest::for_key(item.key, keys);
+                if found.is_few() {
+                    problem.hint = suggest::for_key(item.key, keys);
+                }
                 found.wrong(problem);
             }
         }

@@ -150,7 +150,7 @@ fn connection<'k>(
     }
     let own = table.get("connection").is_some();
     if own && !known.incomplete && !known.names.contains(&name) {
-        found.wrong(no_such_connection(item, name, known));
+        found.wrong(no_such_connection(item, name, known, found));
     }
     None
 }
@@ -160,13 +160,20 @@ pub(super) fn no_such_connection(
     item: &Item<'_>,
     name: &str,
     known: &Known<'_, '_>,
+    found: &Found,
 ) -> super::Problem {
     let message = format!("there is no [connection.{}]", short(name));
-    let hint = suggest::did_you_mean(name, known.names.iter().copied()).unwrap_or_else(|| {
-        match known.names {
-            [] => "add the table of the connection".to_owned(),
-            names => format!("there are: {}", short(&names.join(", "))),
-        }
+    let guess = match found.is_few() {
+        true => suggest::did_you_mean(name, known.names.iter().copied()),
+        false => None,
+    };
+    let hint = guess.unwrap_or_else(|| match known.names {
+        [] => "add the table of the connection".to_owned(),
+        // what is shown of them is short
+        names => format!(
+            "there are: {}",
+            short(&names[..names.len().min(50)].join(", "))
+        ),
     });
     item.problem(message).with_hint(hint)
 }

@@ -143,7 +143,30 @@ pub(super) fn near(text: &str, at: usize) -> bool {
     if is_suspicious(this) || (!this.contains('=') && has_long_word(this)) {
         return true;
     }
-    !is_header(this) && lines.take_while(|line| !is_header(line)).any(is_suspicious)
+    if is_header(this) {
+        return false;
+    }
+    let mut header = None;
+    for line in lines {
+        if is_header(line) {
+            header = Some(line);
+            break;
+        }
+        if is_suspicious(line) {
+            return true;
+        }
+    }
+    // As in a file that can be read: a text under an unknown key of a connection may be a misspelled `token`.
+    header.is_some_and(|header| header.starts_with("[connection")) && !says_what_is_no_secret(this)
+}
+
+/// Whether a line of a connection begins with a key that is known, and whose value is in no case a secret.
+fn says_what_is_no_secret(line: &str) -> bool {
+    let key = line.split(['=', '.']).next().unwrap_or("").trim();
+    let known = [&raw::CONNECTION, &raw::POLL]
+        .iter()
+        .any(|table| table.keys.contains(&key));
+    known && key != "oauth"
 }
 
 fn is_suspicious(line: &str) -> bool {
@@ -217,6 +240,11 @@ mod tests {
         assert!(near(text, text.find("\nx").unwrap() + 1));
         assert!(!near(text, text.find("base_url").unwrap()));
         assert!(!near(text, text.find("cron").unwrap()));
+        let text = "[connection.c]\ntokn = 'hush' x\n'hush'\noauth = { client = 'hush' x\n[schedule.y]\nx y";
+        for at in text.match_indices("hush") {
+            assert!(near(text, at.0), "{at:?}");
+        }
+        assert!(!near(text, text.find("x y").unwrap()));
         for text in [
             "eyJhbGciOiJIUzI1NiJ9",
             "d41d8cd98f00b204e9800998ecf8427e\n",

@@ -1,7 +1,7 @@
 //! What `[defaults]` and a schedule may both say, and how the two become one: a schedule's own word counts, tables
 //! merge by key, and what neither says has a value of its own.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ const DST_OVERLAP: [(DstOverlap, &str); 3] = [
 #[derive(Debug)]
 pub(super) struct ZoneBook<'z> {
     zones: &'z Zones,
+    /// Read when a name has to be guessed.
+    names: OnceCell<Vec<String>>,
     known: RefCell<HashMap<String, Option<TimeZone>>>,
 }
 
@@ -44,6 +46,7 @@ impl<'z> ZoneBook<'z> {
     pub(super) fn new(zones: &'z Zones) -> Self {
         Self {
             zones,
+            names: OnceCell::new(),
             known: RefCell::default(),
         }
     }
@@ -66,8 +69,9 @@ impl<'z> ZoneBook<'z> {
             return Some((name, zone));
         }
         let mut problem = item.problem(format!("`{}` is no IANA time zone", short(text)));
-        problem.hint = self
-            .guess(text)
+        problem.hint = Some(text)
+            .filter(|_| found.is_few())
+            .and_then(|text| self.guess(text))
             .map(|name| format!("did you mean `{name}`?"))
             .or(Some(
                 "write for example \"Europe/Madrid\" or \"UTC\"".into(),
@@ -78,7 +82,7 @@ impl<'z> ZoneBook<'z> {
 
     /// The zone that was probably meant: by its whole name or by its city.
     fn guess(&self, wrong: &str) -> Option<String> {
-        let names = self.zones.names();
+        let names = self.names.get_or_init(|| self.zones.names());
         let city = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
         let spaced = wrong.trim().replace(' ', "_").to_lowercase();
         if let Some(name) = names.iter().find(|name| city(name) == spaced) {
@@ -87,6 +91,28 @@ impl<'z> ZoneBook<'z> {
         let near = suggest::nearest(wrong, names.iter().map(String::as_str));
         near.map(str::to_owned)
     }
+}
+
+/// The longest owner or tag, in bytes, and the most tags: what stands in `[defaults]` is part of every schedule.
+const LONGEST_LABEL: usize = 1_000;
+const MOST_TAGS: usize = 100;
+
+fn label(item: &Item<'_>, found: &mut Found) -> Option<String> {
+    let text = item.text(found)?;
+    if text.len() > LONGEST_LABEL {
+        found.wrong(item.problem(format!("is longer than {LONGEST_LABEL} bytes")));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn tags(item: &Item<'_>, found: &mut Found) -> Vec<String> {
+    let items = item.list("a list of texts", found);
+    if items.len() > MOST_TAGS {
+        found.wrong(item.problem(format!("there are more than {MOST_TAGS} tags")));
+        return Vec::new();
+    }
+    items.iter().filter_map(|item| label(item, found)).collect()
 }
 
 /// What one table says of the things that `[defaults]` and schedules share. `None`: nothing.
@@ -143,8 +169,8 @@ impl<'a> Said<'a> {
     pub(super) fn read(table: &Table<'a>, zones: &ZoneBook<'_>, found: &mut Found) -> Self {
         let get = |key: &str| table.get(key);
         Self {
-            owner: get("owner").and_then(|i| i.text(found)).map(str::to_owned),
-            tags: get("tags").map(|i| i.texts(found)),
+            owner: get("owner").and_then(|i| label(i, found)),
+            tags: get("tags").map(|i| tags(i, found)),
             enabled: get("enabled").and_then(|i| i.flag(found)),
             connection: get("connection")
                 .filter(|i| i.text(found).is_some())

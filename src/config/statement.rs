@@ -8,8 +8,8 @@ use crate::sched::call::{Procedure, Provider};
 const LONGEST_NAME: usize = 1024;
 const LONGEST_STATEMENT: usize = 1024 * 1024;
 
-/// The most arguments of a procedure.
-const MOST_ARGUMENTS: usize = 500;
+/// The most arguments of a procedure, and so the most values of a schedule.
+pub(super) const MOST_ARGUMENTS: usize = 500;
 
 /// What a schedule calls.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) enum Statement<'a> {
         item: Item<'a>,
         /// The statement, trimmed.
         query: String,
+        /// What it asks for.
+        asked: Placeholders,
     },
 }
 
@@ -75,6 +77,16 @@ impl<'a> Statement<'a> {
         }
     }
 
+    /// About how many bytes the statement takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Procedure {
+                name, signature, ..
+            } => name.len() + signature.iter().flatten().map(String::len).sum::<usize>(),
+            Self::Call { query, .. } => query.len(),
+        }
+    }
+
     /// Where it is said.
     pub(super) fn item(&self) -> &Item<'a> {
         match self {
@@ -102,10 +114,10 @@ impl<'a> Statement<'a> {
     }
 
     /// The names that a `call` mentions as `@name`.
-    pub(super) fn mentioned(&self) -> Vec<String> {
+    pub(super) fn mentioned(&self) -> &[String] {
         match self {
-            Self::Procedure { .. } => Vec::new(),
-            Self::Call { query, .. } => placeholders(query).names,
+            Self::Procedure { .. } => &[],
+            Self::Call { asked, .. } => &asked.names,
         }
     }
 }
@@ -242,9 +254,16 @@ fn call<'a>(item: &Item<'a>, found: &mut Found) -> Option<Statement<'a>> {
         let hint = "paste the whole statement from CARTO's dialog for the API";
         found.doubtful(item.problem(message).with_hint(hint));
     }
+    let asked = placeholders(&query);
+    if asked.names.len() > MOST_ARGUMENTS {
+        let message = format!("the statement mentions more than {MOST_ARGUMENTS} values");
+        found.wrong(item.problem(message));
+        return None;
+    }
     Some(Statement::Call {
         item: item.clone(),
         query,
+        asked,
     })
 }
 
@@ -253,9 +272,9 @@ fn words(query: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The places of a statement that wait for values.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Placeholders {
-    /// `@name`, each once, in order.
+    /// `@name`, each once, in order; one more than there may be says that there are too many.
     pub(super) names: Vec<String>,
     /// The highest number in `$1` or `:1`.
     pub(super) highest: usize,
@@ -297,8 +316,9 @@ fn leading(text: &str) -> &str {
 
 fn note(sign: char, name: &str, found: &mut Placeholders) {
     if sign == '@' {
-        let known = found.names.iter().any(|known| known == name);
-        if !name.is_empty() && !known {
+        let full = found.names.len() > MOST_ARGUMENTS;
+        let known = || found.names.iter().any(|known| known == name);
+        if !name.is_empty() && !full && !known() {
             found.names.push(name.to_owned());
         }
     } else if let Ok(number) = name.parse::<u16>() {

@@ -2,6 +2,9 @@
 
 use super::raw::{self, Keys};
 
+/// So many words are compared at most.
+const COMPARED: usize = 2_000;
+
 /// The word that was probably meant; `None` when none is near.
 pub(super) fn nearest<'a, I>(wrong: &str, words: I) -> Option<&'a str>
 where
@@ -12,7 +15,7 @@ where
         return None;
     }
     let mut best: Option<(usize, &str)> = None;
-    for word in words {
+    for word in words.into_iter().take(COMPARED) {
         if let Some(distance) = near(&lower, &word.to_lowercase())
             && best.is_none_or(|(least, _)| distance < least)
         {

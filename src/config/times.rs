@@ -17,6 +17,9 @@ use crate::sched::trigger::{Rhythm, Trigger, TriggerError, TriggerSpec};
 /// The most cron expressions of one schedule.
 const MOST_EXPRESSIONS: usize = 100;
 
+/// The most dates of `exclude`; each series has its own copy.
+const MOST_DATES: usize = 2_000;
+
 /// A checked trigger, and where its expressions stand.
 #[derive(Debug)]
 pub(super) struct Times<'a> {
@@ -220,7 +223,16 @@ pub(super) fn civil_time(item: &Item<'_>, found: &mut Found) -> Option<civil::Da
 /// A list of civil dates, as TOML values or as text.
 pub(super) fn dates(item: &Item<'_>, found: &mut Found) -> Vec<civil::Date> {
     let mut dates = Vec::new();
-    for element in item.list("a list of dates", found) {
+    let elements = item.list("a list of dates", found);
+    if elements.len() > MOST_DATES {
+        let message = format!("there are more than {MOST_DATES} dates");
+        found.wrong(
+            item.problem(message)
+                .with_hint("leave out those that are long past"),
+        );
+        return dates;
+    }
+    for element in elements {
         let text = match element.value {
             DeValue::String(text) => text.trim(),
             DeValue::Datetime(time) if time.time.is_none() => element.at.text(),
