@@ -12,6 +12,7 @@ mod crash;
 mod daemon;
 mod disk;
 mod documented;
+mod hostile;
 mod migrations;
 mod network;
 mod operations;
