@@ -114,6 +114,7 @@ pub(super) fn fire_request(body: &[u8]) -> Result<FireRequest, Wrong> {
         as_of: asked.as_of.map(|text| date(&text)).transpose()?,
         queue: asked.queue,
         anyway: asked.anyway,
+        even_paused: false,
     })
 }
 

@@ -3,28 +3,30 @@
 //! Invariant: an effect leaves only after the changes of its step are durable and while the lease is trusted. A commit
 //! that fails means that the step never happened: the scheduler is dropped and made anew from the store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::asked::{Alone, Asked, Next};
 use super::chores::Bell;
 use super::clock::Clock;
-use super::handle::{Request, Status, Undecided};
+use super::handle::{Request, Status, Wanted};
 use super::lease::LeaseKeeper;
 use super::observe::Observer;
 use super::patience::{BEAT, patiently};
 use super::perform::Performer;
-use super::{DaemonError, Plan};
+use super::{Clients, DaemonError, Plan};
+use crate::sched::act::Acted;
+use crate::sched::id::RunId;
 use crate::sched::run::Origin;
 use crate::sched::scheduler::{Scheduler, Wake};
-use crate::sched::step::{Change, Effect, Fired, Input, Step, Token};
+use crate::sched::step::{Change, Effect, Input, Step};
 use crate::sched::time::{Mono, Now, Timestamp, between};
-use crate::store::{Store, StoreError};
+use crate::store::{RunQuery, Store, StoreError};
 use crate::systemd::Notifier;
 
 /// The driver never sleeps longer, so that a stepped clock is noticed.
@@ -58,40 +60,6 @@ pub(super) struct Driver {
     pub(super) unreported: bool,
     /// When it was made.
     pub(super) reported: Option<Mono>,
-}
-
-/// Requests of people that wait for their answer.
-#[derive(Default)]
-pub(super) struct Asked {
-    tokens: u64,
-    waiting: HashMap<Token, oneshot::Sender<Result<Fired, Undecided>>>,
-}
-
-impl Asked {
-    fn input(&mut self, request: Request) -> Input {
-        self.tokens += 1;
-        let token = Token(self.tokens);
-        self.waiting.insert(token, request.reply);
-        Input::Fire {
-            token,
-            request: request.fire,
-        }
-    }
-
-    fn answer(&mut self, token: Token, fired: Fired) {
-        if let Some(reply) = self.waiting.remove(&token) {
-            // Whoever asked may be gone; the run is on record all the same.
-            let _ = reply.send(Ok(fired));
-        }
-    }
-
-    /// The store cannot be used: nothing is decided.
-    fn give_up(&mut self, why: &StoreError) {
-        for (_, reply) in self.waiting.drain() {
-            // Whoever asked may be gone.
-            let _ = reply.send(Err(Undecided::Unusable(why.clone())));
-        }
-    }
 }
 
 impl Driver {
@@ -133,34 +101,87 @@ impl Driver {
         self.systemd.ready(&format!("{series} series are planned"));
         info!(series, "ready");
         loop {
-            let Some(first) = self.next(&scheduler).await else {
+            let Some(mut next) = self.next(&scheduler).await else {
                 return self.drain(scheduler).await;
             };
             let now = self.clock.now();
             let mut step = Step::default();
             let mut heard = Vec::new();
-            let mut next = Some(first);
-            let mut taken = 0;
-            while let Some(input) = next {
-                if let Input::Answer { .. } = &input {
-                    heard.push(input.clone());
+            let mut alone = None;
+            for taken in 1..=GROUP {
+                match next {
+                    Next::Input(input) => {
+                        if let Input::Answer { .. } = &input {
+                            heard.push(input.clone());
+                        }
+                        let Step { changes, effects } = scheduler.handle(input, now);
+                        step.changes.extend(changes);
+                        step.effects.extend(effects);
+                    }
+                    Next::Alone(act) => {
+                        alone = Some(act);
+                        break;
+                    }
                 }
-                let Step { changes, effects } = scheduler.handle(input, now);
-                step.changes.extend(changes);
-                step.effects.extend(effects);
-                taken += 1;
-                next = if taken < GROUP { self.waiting() } else { None };
+                match self.waiting() {
+                    Some(more) if taken < GROUP => next = more,
+                    _ => break,
+                }
             }
             let finished = self.finish(&scheduler, step, now).await;
             if let Err(StoreError::Unavailable(_)) = finished {
                 heard.iter().for_each(undecided);
             }
             finished?;
+            if let Some(act) = alone {
+                self.act(&mut scheduler, act, generation).await?;
+            }
         }
     }
 
+    /// An act sees everything before it on record, and is committed by itself.
+    async fn act(
+        &mut self,
+        scheduler: &mut Scheduler,
+        Alone { token, wanted, by }: Alone,
+        generation: u32,
+    ) -> Result<(), StoreError> {
+        let mut new = None;
+        let input = match *wanted {
+            Wanted::Act(act) => {
+                let known = match act.run() {
+                    Some(run) => {
+                        let read = self.store.runs(generations(run));
+                        patiently(&self.systemd, &self.status, read).await?
+                    }
+                    None => Vec::new(),
+                };
+                Input::Act {
+                    token,
+                    act,
+                    by,
+                    known,
+                }
+            }
+            Wanted::Reload(plan, clients) => {
+                let plan = Plan {
+                    observe: self.plan.observe,
+                    ..plan
+                };
+                let setup = Box::new(plan.setup(self.instance.clone(), generation));
+                new = Some((plan, clients));
+                Input::Reload { token, setup, by }
+            }
+        };
+        let now = self.clock.now();
+        let step = scheduler.handle(input, now);
+        let done = |effect: &Effect| matches!(effect, Effect::Acted { token: of, acted: Acted::Done { .. } } if *of == token);
+        let new = new.filter(|_| step.effects.iter().any(done));
+        self.finish_with(scheduler, step, new, now).await
+    }
+
     /// What happens next; `None` when it is time to stop.
-    async fn next(&mut self, scheduler: &Scheduler) -> Option<Input> {
+    async fn next(&mut self, scheduler: &Scheduler) -> Option<Next> {
         let now = self.clock.now();
         let mut pause = pause(scheduler.next_wake(now), now);
         if self.unreported {
@@ -169,18 +190,18 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            input = self.inputs.recv() => input,
-            Some(request) = self.requests.recv() => Some(self.asked.input(request)),
-            () = sleep(pause) => Some(Input::Wake),
+            input = self.inputs.recv() => input.map(Next::Input),
+            Some(request) = self.requests.recv() => Some(self.asked.next(request)),
+            () = sleep(pause) => Some(Next::Input(Input::Wake)),
         }
     }
 
     /// What has happened meanwhile.
-    fn waiting(&mut self) -> Option<Input> {
+    fn waiting(&mut self) -> Option<Next> {
         let input = self.inputs.try_recv().ok();
-        input.or_else(|| {
+        input.map(Next::Input).or_else(|| {
             let request = self.requests.try_recv().ok()?;
-            Some(self.asked.input(request))
+            Some(self.asked.next(request))
         })
     }
 
@@ -191,6 +212,18 @@ impl Driver {
         step: Step,
         now: Now,
     ) -> Result<(), StoreError> {
+        self.finish_with(scheduler, step, None, now).await
+    }
+
+    /// Commits a step; then another configuration is in force when it brought one, and its effects are released. A
+    /// commit that fails leaves the former one, from which all is made anew.
+    async fn finish_with(
+        &mut self,
+        scheduler: &Scheduler,
+        step: Step,
+        new: Option<(Plan, Clients)>,
+        now: Now,
+    ) -> Result<(), StoreError> {
         patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         if !step.changes.is_empty() {
             let commit = self.store.commit(self.lease.lease(), step.changes.clone());
@@ -199,9 +232,14 @@ impl Driver {
             let now = self.clock.now();
             patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         }
+        if let Some((plan, clients)) = new {
+            self.plan = plan;
+            self.performer.exchange(clients);
+        }
         for effect in step.effects {
             match effect {
-                Effect::Reply { token, fired } => self.asked.answer(token, fired),
+                Effect::Reply { token, fired } => self.asked.fired(token, fired),
+                Effect::Acted { token, acted } => self.asked.acted(token, acted),
                 effect => self.performer.perform(effect),
             }
         }
@@ -233,6 +271,7 @@ impl Driver {
                 late
             },
             bell: self.bell.rang(),
+            config: Arc::clone(&self.plan.config),
             scheduler: scheduler.snapshot(now),
             ..(*former).clone()
         };
@@ -316,7 +355,7 @@ impl Driver {
                 _ = beat.tick() => self.systemd.alive(),
                 Some(input) = self.inputs.recv() => undecided(&input),
                 Some(request) = self.requests.recv() => {
-                    let _ = self.asked.input(request);
+                    let _ = self.asked.next(request);
                     self.asked.give_up(why);
                 }
             }
@@ -329,6 +368,17 @@ impl Driver {
         patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         let probe = self.store.commit(self.lease.lease(), Vec::new());
         patiently(&self.systemd, &self.status, probe).await
+    }
+}
+
+/// All runs of the series and instant of a run.
+fn generations(run: &RunId) -> RunQuery {
+    RunQuery {
+        schedule: Some(run.series.schedule.clone()),
+        set: Some(run.series.set.clone()),
+        since: Some(run.instant),
+        until: Some(run.instant),
+        ..RunQuery::default()
     }
 }
 

@@ -1,18 +1,33 @@
-//! All that others may do with a running daemon: ask for a run, look at it, follow it.
+//! All that others may do with a running daemon: ask for a run, act on it, look at it, follow it.
 
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::{Clients, Plan};
+use crate::sched::act::{Act, Acted, By};
 use crate::sched::scheduler::Snapshot;
 use crate::sched::step::{Change, FireRequest, Fired};
 use crate::sched::time::Timestamp;
 use crate::store::StoreError;
 
+/// Where an answer goes.
+pub(super) type ReplyTo<T> = oneshot::Sender<Result<T, Undecided>>;
+
 /// A request of a person, with where to answer.
-pub(super) struct Request {
-    pub(super) fire: FireRequest,
-    pub(super) reply: oneshot::Sender<Result<Fired, Undecided>>,
+pub(super) enum Request {
+    /// A run by hand.
+    Fire(FireRequest, ReplyTo<Fired>),
+    /// Something that is decided alone, between two commits.
+    Act(Box<Wanted>, By, ReplyTo<Acted>),
+}
+
+/// What is decided alone.
+pub(super) enum Wanted {
+    /// An act.
+    Act(Act),
+    /// Another configuration, with the clients that belong to it.
+    Reload(Plan, Clients),
 }
 
 /// Why nobody decided about a request. The same request may be made again.
@@ -37,12 +52,25 @@ pub struct DaemonHandle {
 impl DaemonHandle {
     /// Asks for a run by hand; answered when the run is durable.
     pub async fn fire(&self, request: FireRequest) -> Result<Fired, Undecided> {
+        self.ask(|reply| Request::Fire(request, reply)).await
+    }
+
+    /// Asks for something to be done; answered when it is durable.
+    pub async fn act(&self, act: Act, by: By) -> Result<Acted, Undecided> {
+        let wanted = Box::new(Wanted::Act(act));
+        self.ask(|reply| Request::Act(wanted, by, reply)).await
+    }
+
+    /// Puts another configuration in the place of the present one, whole or not at all, with the clients of its
+    /// connections; answered when it is durable. Whether the daemon only observes stays as it was started.
+    pub async fn reload(&self, plan: Plan, clients: Clients, by: By) -> Result<Acted, Undecided> {
+        let wanted = Box::new(Wanted::Reload(plan, clients));
+        self.ask(|reply| Request::Act(wanted, by, reply)).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(ReplyTo<T>) -> Request) -> Result<T, Undecided> {
         let (reply, answer) = oneshot::channel();
-        let request = Request {
-            fire: request,
-            reply,
-        };
-        let sent = self.requests.send(request).await;
+        let sent = self.requests.send(request(reply)).await;
         sent.map_err(|_| Undecided::Stopping)?;
         answer.await.unwrap_or(Err(Undecided::Stopping))
     }

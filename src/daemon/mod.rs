@@ -1,5 +1,6 @@
 //! The shell: waits, commits, performs. It knows stores and vendors by their doors only.
 
+mod asked;
 mod chores;
 mod clock;
 mod driver;
@@ -30,8 +31,9 @@ pub use clock::{Clock, SystemClock};
 pub use handle::{DaemonHandle, Status, Undecided};
 pub use perform::Clients;
 
+use asked::Asked;
 use chores::{Bell, Chores};
-use driver::{Asked, Driver};
+use driver::Driver;
 use lease::LeaseKeeper;
 use observe::Observer;
 use perform::Performer;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 use tracing::{debug, info, warn};
 
+use crate::sched::act::Pause;
 use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::Outcome;
 use crate::sched::run::{Record, Run};
@@ -66,7 +67,21 @@ fn log(change: &Change) {
         Change::Connection { name, memory } => {
             debug!(connection = %name, proven = ?memory.proven, "connection remembered");
         }
+        Change::Paused(pause) => log_pause(pause),
+        Change::Resumed(scope) => info!("the pause of {scope} is over"),
+        Change::Skip(skip) => info!(
+            series = %skip.series, by = %skip.by, "is to be skipped: {}", skip.what.key()
+        ),
+        Change::Unskip(series, what) => {
+            info!(series = %series, "no longer to be skipped: {}", what.key());
+        }
+        Change::Acted(deed) => info!(act = deed.act, by = %deed.by, "{}", deed.said),
     }
+}
+
+fn log_pause(pause: &Pause) {
+    let until = pause.until.map(|until| until.to_string());
+    info!(by = %pause.by, until, "{} is paused", pause.scope);
 }
 
 fn log_run(run: &Run, record: &Record) {

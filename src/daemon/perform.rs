@@ -33,12 +33,17 @@ impl Performer {
         }
     }
 
+    /// From now on these are asked; what is under way is answered by the former ones.
+    pub(super) fn exchange(&mut self, clients: Clients) {
+        self.clients = clients;
+    }
+
     /// Asks the vendor; replies to people are not performed here.
     pub(super) fn perform(&self, effect: Effect) {
         let (name, client) = match &effect {
             Effect::Ask { connection, .. } => (connection.clone(), self.clients.get(connection)),
             Effect::List { key, .. } => (key.connection.clone(), self.clients.get(&key.connection)),
-            Effect::Reply { .. } => return,
+            Effect::Reply { .. } | Effect::Acted { .. } => return,
         };
         let (client, answers) = (client.cloned(), self.answers.clone());
         self.tasks.spawn(async move {
@@ -77,7 +82,7 @@ async fn ask(client: &dyn JobClient, effect: Effect) -> Option<Input> {
             let Heard { answer, date } = client.list(&target, since).await;
             Input::Listed { key, answer, date }
         }
-        Effect::Reply { .. } => return None,
+        Effect::Reply { .. } | Effect::Acted { .. } => return None,
     };
     Some(input)
 }
@@ -107,6 +112,6 @@ fn no_client(name: &ConnectionName, effect: Effect) -> Option<Input> {
             answer: ListAnswer::NoAnswer(fault),
             date,
         },
-        Effect::Reply { .. } => return None,
+        Effect::Reply { .. } | Effect::Acted { .. } => return None,
     })
 }

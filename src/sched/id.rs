@@ -149,6 +149,11 @@ impl RunId {
         }
     }
 
+    /// Whether it is the run that planning made of its occurrence.
+    pub fn is_planned(&self) -> bool {
+        self.kind == RunKind::Generation(0)
+    }
+
     /// Whether somebody asked for it by hand.
     pub fn is_manual(&self) -> bool {
         matches!(self.kind, RunKind::Manual(_))

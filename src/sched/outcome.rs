@@ -38,6 +38,10 @@ pub enum SkipReason {
     Observed,
     /// The series was blocked after a state that must not occur.
     Blocked,
+    /// Its schedule was paused.
+    Paused,
+    /// Somebody asked that it does not run.
+    Asked,
 }
 
 macro_rules! words {
@@ -65,6 +69,8 @@ words!(SkipReason {
     SkipReason::NoSuchDay => "no_such_day",
     SkipReason::Observed => "observed",
     SkipReason::Blocked => "blocked",
+    SkipReason::Paused => "paused",
+    SkipReason::Asked => "asked",
 });
 
 impl Outcome {
@@ -107,6 +113,8 @@ impl fmt::Display for SkipReason {
             Self::NoSuchDay => "its day does not exist in the time zone",
             Self::Observed => "the daemon only observes",
             Self::Blocked => "the series is blocked after an illegal transition",
+            Self::Paused => "its schedule was paused",
+            Self::Asked => "somebody asked to skip it",
         })
     }
 }

@@ -60,18 +60,26 @@ struct Pause {
 impl Pace {
     /// A full budget of so many requests a minute; less than one counts as one.
     pub fn new(requests_per_minute: u32, now: Mono) -> Self {
-        let budget = f64::from(requests_per_minute.max(1));
-        let capacity = (budget / 4.0).floor().max(1.0);
-        // A budget of one a minute: one, then one after a minute.
-        let per_minute = (budget - capacity).max(1.0);
+        let (capacity, per_second) = bucket(requests_per_minute);
         Self {
             capacity,
-            per_second: per_minute / 60.0,
+            per_second,
             tokens: capacity,
             at: now,
             passed_over: [0; 4],
             pause: None,
         }
+    }
+
+    /// Another budget from now on. What was saved up counts as far as it fits into the smaller of both; a pause goes on.
+    pub fn change(&mut self, requests_per_minute: u32, now: Mono) {
+        let (capacity, per_second) = bucket(requests_per_minute);
+        if (capacity, per_second) == (self.capacity, self.per_second) {
+            return;
+        }
+        self.refill(now);
+        (self.capacity, self.per_second) = (capacity, per_second);
+        self.tokens = self.tokens.min(capacity);
     }
 
     /// Takes one request for the kind whose turn it is, of those that wait; `None` when nothing waits or the budget is
@@ -170,6 +178,15 @@ impl Pace {
     }
 }
 
+/// How many requests may leave at once, and how many a second follow.
+fn bucket(requests_per_minute: u32) -> (f64, f64) {
+    let budget = f64::from(requests_per_minute.max(1));
+    let capacity = (budget / 4.0).floor().max(1.0);
+    // A budget of one a minute: one, then one after a minute.
+    let per_minute = (budget - capacity).max(1.0);
+    (capacity, per_minute / 60.0)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -258,5 +275,23 @@ mod tests {
         pace.too_many(Some(Duration::from_secs(300)), ZERO);
         assert_eq!(pace.paused_until(at(299_000)), Some(at(300_000)));
         assert!(pace.take([true; 4], at(299_000)).is_none());
+    }
+
+    #[test]
+    fn another_budget_holds_at_once_and_gives_nothing_away() {
+        let mut pace = Pace::new(240, ZERO);
+        pace.change(20, ZERO);
+        let sent = greedy(&mut pace, 120_000);
+        assert!(
+            sent.iter().filter(|t| **t < 60_000).count() <= 20,
+            "{sent:?}"
+        );
+        let used_up = |budget| {
+            let mut pace = Pace::new(240, ZERO);
+            while pace.take([true; 4], ZERO).is_some() {}
+            pace.change(budget, ZERO);
+            pace.take([true; 4], ZERO)
+        };
+        assert_eq!((used_up(1000), used_up(20)), (None, None));
     }
 }

@@ -3,10 +3,11 @@
 //! `plan` is asked for (cursor, now]; waking early, late or twice is harmless. It knows nothing of other runs: overlap
 //! is judged by the scheduler when it makes runs of the answer.
 //!
-//! Invariant: every occurrence of the span is in exactly one of `runs`, `skips`, `missed`, unless it was decided
-//! before; `next` is the first one after the span.
+//! Invariant: every occurrence of the span is in exactly one of `runs`, `skips`, `missed`, `aside`, unless it was
+//! decided before; `next` is the first one after the span.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::id::SeriesId;
 use super::outcome::SkipReason;
@@ -29,6 +30,10 @@ pub struct Plan {
     pub skips: Vec<(Occurrence, SkipReason)>,
     /// These are passed over in bulk: ranges, with how many occurrences lie in each.
     pub missed: Vec<(TimeRange, u64)>,
+    /// These are passed over in bulk because somebody wanted it: ranges with a count and the reason.
+    pub aside: Vec<(TimeRange, u64, SkipReason)>,
+    /// The newest of those that a pause passed over, oldest first: as many as the misfire policy would run.
+    pub paused: VecDeque<Occurrence>,
     /// The first one after the span.
     pub next: Option<Occurrence>,
     /// The trigger did not advance here: a bug, the series must not be planned any more.
@@ -37,7 +42,8 @@ pub struct Plan {
     pub walked: u64,
 }
 
-/// Decides all occurrences of a series in (cursor, now].
+/// Decides all occurrences of a series in (cursor, now]. `aside` is asked once for each, in order, and says why people
+/// do not want it run, if they do not.
 pub fn plan(
     trigger: &Trigger,
     series: &SeriesId,
@@ -45,8 +51,10 @@ pub fn plan(
     cursor: Timestamp,
     now: Timestamp,
     decided: &dyn Fn(&Occurrence) -> bool,
+    aside: &mut dyn FnMut(&Occurrence) -> Option<SkipReason>,
 ) -> Plan {
     let mut plan = Plan::default();
+    let mut set_aside = SetAside::default();
     // Late ones that may still run, the newest at the back; what falls out at the front is missed.
     let mut late: VecDeque<Occurrence> = VecDeque::new();
     let mut dropped = Dropped::new(cursor);
@@ -72,8 +80,24 @@ pub fn plan(
         }
         if decided(&occurrence) {
             dropped.on_record(occurrence.instant);
+            set_aside.border = at;
             continue;
         }
+        let unwanted = match occurrence.shape {
+            Shape::NoSuchDay => None,
+            _ => aside(&occurrence),
+        };
+        if let Some(reason) = unwanted {
+            dropped.on_record(occurrence.instant);
+            set_aside.add(&occurrence, reason);
+            if reason == SkipReason::Paused {
+                plan.paused.push_back(occurrence);
+                let surplus = plan.paused.len().saturating_sub(misfire.keep());
+                plan.paused.drain(..surplus);
+            }
+            continue;
+        }
+        set_aside.border = at;
         let due = trigger.due(series, &occurrence);
         if occurrence.shape == Shape::NoSuchDay {
             plan.skips.push((occurrence, SkipReason::NoSuchDay));
@@ -91,7 +115,45 @@ pub fn plan(
     let caught_up = late.into_iter().map(|o| (o, Origin::CaughtUp));
     plan.runs.splice(0..0, caught_up);
     dropped.settle(&mut plan);
+    set_aside.settle(&mut plan);
     plan
+}
+
+/// What people do not want to run, in spans of one reason between which nothing else lies.
+#[derive(Default)]
+struct SetAside {
+    spans: Vec<(Span, SkipReason)>,
+    /// The last occurrence that is none of these.
+    border: Timestamp,
+}
+
+impl SetAside {
+    fn add(&mut self, occurrence: &Occurrence, reason: SkipReason) {
+        let last = self.spans.last();
+        let goes_on = last.is_some_and(|(span, why)| *why == reason && span.upto > self.border);
+        if !goes_on {
+            // Just before it, so that nothing is covered that lies between.
+            let after = super::time::earlier(occurrence.instant, Duration::from_nanos(1));
+            self.spans.push((Span::after(after), reason));
+        }
+        if let Some((span, _)) = self.spans.last_mut() {
+            span.add(occurrence);
+        }
+    }
+
+    fn settle(self, plan: &mut Plan) {
+        for (span, reason) in self.spans {
+            if span.count <= EACH {
+                plan.skips
+                    .extend(span.first.into_iter().map(|o| (o, reason)));
+            } else {
+                let (after, upto) = (span.after, span.upto);
+                let range = TimeRange { after, upto };
+                plan.aside.push((range, span.count, reason));
+            }
+        }
+        plan.skips.sort_by_key(|(o, _)| o.instant);
+    }
 }
 
 /// Missed occurrences in spans between those that are on record already, so that no range covers one of these.
@@ -191,8 +253,6 @@ impl Span {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -250,7 +310,15 @@ mod tests {
     }
 
     fn planned(trigger: &Trigger, policy: &MisfirePolicy, cursor: i64, now: i64) -> Plan {
-        plan(trigger, &series(), policy, at(cursor), at(now), &|_| false)
+        plan(
+            trigger,
+            &series(),
+            policy,
+            at(cursor),
+            at(now),
+            &|_| false,
+            &mut |_| None,
+        )
     }
 
     fn hours_of<'a>(occurrences: impl Iterator<Item = &'a Occurrence>) -> Vec<i64> {
@@ -403,7 +471,15 @@ mod tests {
     fn what_is_on_record_is_not_decided_again() {
         let known = |o: &Occurrence| o.instant == at(2 * HOUR);
         let policy = misfire(CatchUp::All, DAY, 10);
-        let plan = plan(&hourly(), &series(), &policy, at(10), at(3 * HOUR), &known);
+        let plan = plan(
+            &hourly(),
+            &series(),
+            &policy,
+            at(10),
+            at(3 * HOUR),
+            &known,
+            &mut |_| None,
+        );
         assert_eq!((caught_up(&plan), on_time(&plan)), (vec![1], vec![3]));
     }
 
@@ -438,6 +514,7 @@ mod tests {
             from,
             now,
             &|_| false,
+            &mut |_| None,
         );
         let no_day: Vec<String> = plan
             .skips
@@ -456,7 +533,9 @@ mod tests {
             "2012-01-20T12:00:00Z".parse().unwrap(),
         );
         let none = misfire(CatchUp::None, DAY, 9);
-        let plan = plan(&apia, &series(), &none, from, now, &|_| false);
+        let plan = plan(&apia, &series(), &none, from, now, &|_| false, &mut |_| {
+            None
+        });
         assert!(plan.skips.is_empty());
         assert_eq!(plan.missed.first().map(|(_, count)| *count), Some(32));
     }

@@ -22,15 +22,18 @@ pub enum Origin {
     Manual,
     /// A job with our marker was found that the store did not know.
     Adopted,
+    /// Somebody asked to run an occurrence again whose run before did not end well.
+    Retried,
 }
 
 impl Origin {
     /// Every origin with its word.
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 5] = [
         (Self::Planned, "planned"),
         (Self::CaughtUp, "caught_up"),
         (Self::Manual, "manual"),
         (Self::Adopted, "adopted"),
+        (Self::Retried, "retried"),
     ];
 
     /// The word used in the store and in JSON.
@@ -184,6 +187,8 @@ pub struct Run {
     pub failures: u32,
     /// May be with the vendor beside other runs of its series (`allow_all`, `fire --anyway`).
     pub beside: bool,
+    /// May be submitted although its schedule is paused.
+    pub even_paused: bool,
     /// The wish to stop it, remembered until there is a job to stop.
     pub cancel: Option<CancelWhy>,
     /// The last fault.
@@ -240,6 +245,7 @@ impl Run {
             attempt: 0,
             failures: 0,
             beside: false,
+            even_paused: false,
             cancel: None,
             fault: None,
             job: None,

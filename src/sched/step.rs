@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::act::{Act, Acted, By, Deed, Pause, Scope, Skip, SkipWhat};
 use super::call::{ListedJob, Submission, Target};
 use super::fault::Fault;
 use super::id::{ClientKey, ConnectionName, JobId, RunId, ScheduleName, SeriesId, SetName};
@@ -11,6 +12,7 @@ use super::notice::Notice;
 use super::outcome::SkipReason;
 use super::run::{Record, Run};
 use super::schedule::Definition;
+use super::scheduler::Setup;
 use super::time::{Now, TimeRange, Timestamp, civil};
 
 /// One thing that happened.
@@ -50,6 +52,26 @@ pub enum Input {
         /// What is asked.
         request: FireRequest,
     },
+    /// Somebody wants something done.
+    Act {
+        /// To answer by.
+        token: Token,
+        /// What.
+        act: Act,
+        /// Who, and why.
+        by: By,
+        /// All runs on record of the series and instant that [`Act::run`] names; empty for other acts.
+        known: Vec<Run>,
+    },
+    /// Another configuration is to take the place of the present one, whole or not at all.
+    Reload {
+        /// To answer by.
+        token: Token,
+        /// What the new configuration says.
+        setup: Box<Setup>,
+        /// Who, and why.
+        by: By,
+    },
 }
 
 /// A token by which the shell finds the one who asked.
@@ -73,6 +95,8 @@ pub struct FireRequest {
     pub queue: bool,
     /// Run beside a busy series instead of being refused.
     pub anyway: bool,
+    /// Run although the schedule is paused.
+    pub even_paused: bool,
 }
 
 /// The answer to [`FireRequest`].
@@ -212,6 +236,16 @@ pub enum Change {
         /// The whole memory, replacing the former.
         memory: ConnectionMemory,
     },
+    /// A pause begins, or takes the place of the one of its scope.
+    Paused(Pause),
+    /// A pause is over.
+    Resumed(Scope),
+    /// A wish to skip, taking the place of the one with its key.
+    Skip(Skip),
+    /// A wish to skip is fulfilled, or taken back.
+    Unskip(SeriesId, SkipWhat),
+    /// Somebody did something.
+    Acted(Deed),
 }
 
 /// Times that passed in bulk and did not run.
@@ -287,6 +321,13 @@ pub enum Effect {
         /// With what.
         fired: Fired,
     },
+    /// Answer an act or a reload.
+    Acted {
+        /// Whom.
+        token: Token,
+        /// With what.
+        acted: Acted,
+    },
 }
 
 /// One question to the vendor about a run.
@@ -312,6 +353,9 @@ pub struct Step {
 /// How far [`Saved::recent`] goes back before the mark.
 pub const RECENT: Duration = Duration::from_secs(48 * 3600);
 
+/// So many occurrences of a series that passed in a pause are remembered, to be caught up when somebody wants that.
+pub const PASSED: usize = 100;
+
 /// What the store knows at a start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
@@ -323,10 +367,18 @@ pub struct Saved {
     pub live: Vec<(Run, Now)>,
     /// Lost runs whose job may still live: `submitted + timeout` is later than the mark.
     pub lost: Vec<Run>,
-    /// Identities decided in the last two days, so that nothing fires again after a change of zone data.
+    /// Identities decided in the last two days, so that nothing fires again after a change of zone data; and later
+    /// generations that ended in these, so that their jobs are known.
     pub recent: Vec<Decided>,
     /// What is remembered of each connection.
     pub connections: Vec<(ConnectionName, ConnectionMemory)>,
+    /// Pauses, by scope.
+    pub pauses: Vec<Pause>,
+    /// Wishes to skip, by series and key.
+    pub skips: Vec<Skip>,
+    /// Of each open series that is paused the newest occurrences, at most [`PASSED`], that passed since the pause began
+    /// and have no later generation; by series, oldest first.
+    pub passed: Vec<Decided>,
 }
 
 /// A series as it was stored.

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::sched::act::Deed;
 use crate::sched::id::{RunId, ScheduleName, SeriesId, SetName};
 use crate::sched::notice::Notice;
 use crate::sched::run::{Record, Run};
@@ -143,6 +144,8 @@ pub trait Store: Send + Sync {
     fn story(&self, run: RunId) -> Reply<'_, Option<Story>>;
     /// What was missed in bulk: of a series (of all when `None`), overlapping the range.
     fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>>;
+    /// What people did in a range of time, in order.
+    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>>;
     /// Does one chore; gives back how many things it touched.
     fn maintain(&self, chore: Chore) -> Reply<'_, u64>;
 }

@@ -17,7 +17,9 @@ fn reasons() -> Vec<&'static str> {
         Reason::Missed => Some(Reason::NoSuchDay),
         Reason::NoSuchDay => Some(Reason::Observed),
         Reason::Observed => Some(Reason::Blocked),
-        Reason::Blocked => None,
+        Reason::Blocked => Some(Reason::Paused),
+        Reason::Paused => Some(Reason::Asked),
+        Reason::Asked => None,
     })
     .map(Reason::word)
     .collect()

@@ -1060,5 +1060,7 @@ fn sqlite_does_what_the_reference_does_for_any_changes() {
         };
         let missed = subject.store.missed(None, ever).await.unwrap();
         assert_same(&missed, &reference.store.missed(None, ever).await.unwrap());
+        let deeds = subject.store.deeds(ever).await.unwrap();
+        assert_same(&deeds, &reference.store.deeds(ever).await.unwrap());
     });
 }

@@ -99,6 +99,7 @@ fn asked(f: &mut fmt::Formatter<'_>, effect: &Effect, passage: &Passage) -> fmt:
         }
         Effect::List { since, .. } => write!(f, "  list since {since}")?,
         Effect::Reply { fired, .. } => write!(f, "  reply {fired:?}")?,
+        Effect::Acted { acted, .. } => write!(f, "  answer {acted:?}")?,
     }
     let none = Duration::MAX;
     match passage.arrives.unwrap_or(none) {

@@ -12,6 +12,7 @@ mod sim;
 mod store;
 mod vendor;
 
+mod acts;
 mod circuit;
 mod clock;
 mod clock_sweep;
@@ -24,5 +25,6 @@ mod misfire;
 mod overlap;
 mod pace;
 mod random;
+mod reload;
 mod robust;
 mod table;

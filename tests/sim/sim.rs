@@ -1,17 +1,20 @@
 //! The driver in virtual time: hands inputs to the scheduler, commits each step to the model store, then releases its
 //! effects to the model vendor; jumps to whatever comes next; can be killed at any of these points.
 
+mod acting;
 mod checks;
 mod look;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use nightcall::sched::act::Acted;
 use nightcall::sched::id::RunId;
 use nightcall::sched::step::{Ask, Effect, FireRequest, Fired, Input, Key, Step, Token};
 use nightcall::sched::time::{Mono, Now, Timestamp};
 use nightcall::sched::{Change, Scheduler};
 
+pub(crate) use self::acting::{again, denied, done};
 pub(crate) use self::look::{by_hand, made, refused};
 use crate::log::{Line, Log};
 use crate::setup::{Config, at, base, http_502, secs, zone};
@@ -66,6 +69,7 @@ pub(crate) struct Sim {
     last_wake: Duration,
     idle_wakes: u32,
     replies: HashMap<Token, Fired>,
+    answers: HashMap<Token, Acted>,
     tokens: u64,
     submitted: HashSet<(RunId, u32)>,
     last_key: Option<Key>,
@@ -113,6 +117,7 @@ impl Sim {
             last_wake: Duration::ZERO,
             idle_wakes: 0,
             replies: HashMap::new(),
+            answers: HashMap::new(),
             tokens: 0,
             submitted: HashSet::new(),
             last_key: None,
@@ -318,9 +323,10 @@ impl Sim {
     }
 
     fn perform(&mut self, effect: Effect) {
-        if let Effect::Reply { token, fired } = effect {
-            self.replies.insert(token, fired);
-            return;
+        match effect {
+            Effect::Reply { token, fired } => return drop(self.replies.insert(token, fired)),
+            Effect::Acted { token, acted } => return drop(self.answers.insert(token, acted)),
+            _ => {}
         }
         let Some(op) = Op::of(&effect) else { return };
         self.check_effect(&effect);

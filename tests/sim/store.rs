@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightcall::sched::act::{Deed, Pause, Scope, Skip};
 use nightcall::sched::id::{ConnectionName, RunId, RunKind, SeriesId};
 use nightcall::sched::notice::Notice;
 use nightcall::sched::outcome::Outcome;
@@ -11,6 +12,8 @@ use nightcall::sched::run::{Origin, Record, Run, RunState};
 use nightcall::sched::schedule::Definition;
 use nightcall::sched::step::{Change, ConnectionMemory, Decided, Missed, Saved, SavedSeries};
 use nightcall::sched::time::{Now, TimeRange, Timestamp, earlier};
+
+mod acts;
 
 use crate::setup::trigger_of;
 
@@ -27,6 +30,11 @@ pub(crate) struct Model {
     told: BTreeSet<String>,
     pub(crate) connections: BTreeMap<ConnectionName, ConnectionMemory>,
     live: BTreeSet<RunId>,
+    pub(crate) pauses: BTreeMap<Scope, Pause>,
+    pub(crate) skips: BTreeMap<(SeriesId, String), Skip>,
+    pub(crate) deeds: Vec<Deed>,
+    /// Wishes to skip that were in force when the present step began, and what it added.
+    wished: Vec<Skip>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +81,7 @@ const MOVES: [(&str, &[&str]); 6] = [
 impl Model {
     /// All changes of one step.
     pub(crate) fn commit(&mut self, changes: &[Change]) {
+        self.wished = self.skips.values().cloned().collect();
         for change in changes {
             match change {
                 Change::Run { run, record, at } => self.put_run(run, record, *at),
@@ -100,6 +109,7 @@ impl Model {
                 Change::Connection { name, memory } => {
                     self.connections.insert(name.clone(), memory.clone());
                 }
+                act => self.put_act(act),
             }
         }
     }
@@ -132,14 +142,17 @@ impl Model {
         let mut records = Vec::new();
         match self.runs.get(id) {
             Some(before) => {
-                may_follow(&before.run, run);
+                may_follow(&before.run, run, record);
                 records.clone_from(&before.records);
             }
-            None => assert!(
-                run.id.kind != RunKind::Generation(0) || self.missed_with(id).is_none(),
-                "{id} is on record as missed in bulk: {:?}",
-                self.missed_with(id)
-            ),
+            None => {
+                assert!(
+                    run.id.kind != RunKind::Generation(0) || self.missed_with(id).is_none(),
+                    "{id} is on record as missed in bulk: {:?}",
+                    self.missed_with(id)
+                );
+                self.may_begin(run);
+            }
         }
         match run.state {
             RunState::Finished(_) => self.live.remove(id),
@@ -226,7 +239,13 @@ impl Model {
                 .collect(),
             lost: rows().filter(lost).map(|row| row.run.clone()).collect(),
             recent: rows()
-                .filter(|row| row.run.id.instant >= since || row.run.planned >= since)
+                .filter(|row| {
+                    let later = matches!(row.run.id.kind, RunKind::Generation(1..));
+                    let ended = row.run.finished.filter(|_| later);
+                    row.run.id.instant >= since
+                        || row.run.planned >= since
+                        || ended.is_some_and(|ended| ended >= since)
+                })
                 .map(|row| Decided {
                     run: row.run.id.clone(),
                     civil: row.run.civil,
@@ -238,6 +257,9 @@ impl Model {
                 .iter()
                 .map(|(n, m)| (n.clone(), m.clone()))
                 .collect(),
+            pauses: self.pauses.values().cloned().collect(),
+            skips: self.skips.values().cloned().collect(),
+            passed: self.passed(),
         }
     }
 
@@ -287,11 +309,13 @@ fn within(range: TimeRange, t: Timestamp) -> bool {
     t > range.after && t <= range.upto
 }
 
-fn may_follow(before: &Run, after: &Run) {
+fn may_follow(before: &Run, after: &Run, record: &Record) {
     let id = &after.id;
     let (from, to) = (before.state.word(), after.state.word());
     let moves = MOVES.iter().find(|(state, _)| *state == from);
-    let legal = moves.is_some_and(|(_, to_states)| to_states.contains(&to));
+    // A line that says who asked changes nothing else.
+    let told = record.what == "cancel_asked" && before == after && from != "finished";
+    let legal = told || moves.is_some_and(|(_, to_states)| to_states.contains(&to));
     assert!(
         legal,
         "{id} goes from {:?} to {:?}",

@@ -398,6 +398,7 @@ fn pending(change: &Change) -> Run {
         attempt: 0,
         failures: 0,
         beside: false,
+        even_paused: false,
         cancel: None,
         fault: None,
         job: None,

@@ -41,7 +41,7 @@ impl Op {
                 ..
             } => Some(Self::Cancel),
             Effect::List { .. } => Some(Self::List),
-            Effect::Reply { .. } => None,
+            Effect::Reply { .. } | Effect::Acted { .. } => None,
         }
     }
 }
@@ -382,7 +382,7 @@ impl Vendor {
                 answer: self.list(target, *since, t),
                 date,
             },
-            Effect::Reply { .. } => Input::Wake,
+            Effect::Reply { .. } | Effect::Acted { .. } => Input::Wake,
         }
     }
 
@@ -496,7 +496,7 @@ fn connection_of(effect: &Effect) -> Option<&str> {
     match effect {
         Effect::Ask { connection, .. } => Some(connection.as_str()),
         Effect::List { key, .. } => Some(key.connection.as_str()),
-        Effect::Reply { .. } => None,
+        Effect::Reply { .. } | Effect::Acted { .. } => None,
     }
 }
 
@@ -526,6 +526,6 @@ pub(crate) fn instead(
             answer: ListAnswer::NoAnswer(fault),
             date,
         },
-        Effect::Reply { .. } => Input::Wake,
+        Effect::Reply { .. } | Effect::Acted { .. } => Input::Wake,
     }
 }

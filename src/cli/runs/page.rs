@@ -198,6 +198,7 @@ fn why(run: &Run, down: &Down, now: Timestamp) -> String {
         Origin::Planned => {}
         Origin::CaughtUp => parts.push("caught up".to_owned()),
         Origin::Manual => parts.push("by hand".to_owned()),
+        Origin::Retried => parts.push("retried".to_owned()),
         Origin::Adopted => parts.push("adopted".to_owned()),
     }
     parts.join(", ")

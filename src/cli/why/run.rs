@@ -16,13 +16,14 @@ use crate::store::{RunQuery, Story};
 const NEIGHBOURS: usize = 100;
 
 /// Lines of the record that are told; the others only led to them.
-const TOLD: [&str; 9] = [
+const TOLD: [&str; 10] = [
     "refused",
     "failed",
     "absent",
     "timed_out",
     "in_doubt",
     "found",
+    "cancel_asked",
     "cancelling",
     "cancel_wished",
     "unknown_word",
@@ -77,6 +78,10 @@ impl Case<'_> {
             )),
             Origin::Manual => text.push(format!(
                 "somebody asked for it at {}",
+                self.told(run.planned)
+            )),
+            Origin::Retried => text.push(format!(
+                "somebody asked at {} to run it again",
                 self.told(run.planned)
             )),
             Origin::Adopted => text.push(

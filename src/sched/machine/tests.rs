@@ -120,6 +120,7 @@ fn pending_with(change: impl FnOnce(&mut Definition)) -> Run {
         attempt: 0,
         failures: 0,
         beside: false,
+        even_paused: false,
         cancel: None,
         fault: None,
         job: None,

@@ -59,7 +59,7 @@ impl Scheduler {
         }
         let series = self.series_by_id.get(&id.series).copied();
         let passed_over =
-            series.is_some_and(|s| !id.is_manual() && self.series[s].has_decided(id.instant));
+            series.is_some_and(|s| id.is_planned() && self.series[s].has_decided(id.instant));
         let body = match series {
             None => "Its schedule is not in the configuration, so it is not watched.",
             Some(s)
@@ -96,7 +96,7 @@ impl Scheduler {
         }
         let key = (id.series.clone(), id.instant);
         self.decided.instants.insert(key);
-        self.remember_key(id);
+        self.remember_identity(id);
         let zone = self.series[series].trigger.zone().clone();
         let mut run = Run::pending(
             id.clone(),
@@ -109,7 +109,7 @@ impl Scheduler {
         );
         run.attempt = marker.attempt;
         run.submitted = listed.created;
-        let slot = self.plan_run(run, now);
+        let slot = self.plan_run(run, None, now);
         self.apply(slot, Event::Found(listed.job.clone()), now);
         self.remember(index, listed.job.clone(), listed.created, now);
     }
@@ -117,12 +117,12 @@ impl Scheduler {
     /// Whether the store knew the run at the start: it names those of the last two days, and has all that were planned
     /// up to its mark.
     fn is_on_record(&self, id: &RunId) -> bool {
-        if id.instant < earlier(self.known, RECENT) {
-            return true;
-        }
         match &id.kind {
+            // A run of today of an occurrence of whenever.
+            RunKind::Generation(1..) => self.decided.later.contains(id),
+            _ if id.instant < earlier(self.known, RECENT) => true,
             RunKind::Manual(client) => self.manual.contains_key(client),
-            RunKind::Generation(_) => {
+            RunKind::Generation(0) => {
                 let series = self.series_by_id.get(&id.series);
                 let born = series.map_or(Timestamp::MIN, |index| self.series[*index].born);
                 let key = (id.series.clone(), id.instant);

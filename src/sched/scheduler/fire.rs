@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Scheduler;
 use crate::sched::call::Parameters;
-use crate::sched::id::{ClientKey, RunId, RunKind, SetName};
+use crate::sched::id::{ClientKey, RunId, RunKind, ScheduleName, SetName};
 use crate::sched::outcome::SkipReason;
 use crate::sched::policy::OverlapPolicy;
 use crate::sched::policy::overlap::Verdict;
@@ -16,16 +16,28 @@ use crate::sched::trigger::Fold;
 /// So many keys of clients are remembered.
 const KEYS: usize = 10_000;
 
-struct Refusal {
-    message: String,
-    hint: String,
+/// Why something that was asked is not done, and what to do about it.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: String,
 }
 
-fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         message: message.into(),
         hint: hint.into(),
     })
+}
+
+/// How a run that somebody asks for is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    /// Waits behind a busy series.
+    pub(super) queue: bool,
+    /// Runs beside others.
+    pub(super) anyway: bool,
+    /// Runs although the schedule is paused.
+    pub(super) even_paused: bool,
 }
 
 impl Scheduler {
@@ -43,57 +55,69 @@ impl Scheduler {
             return Ok(run.clone());
         }
         let index = self.series_asked(&request)?;
+        let wish = Wish {
+            queue: request.queue,
+            anyway: request.anyway,
+            even_paused: request.even_paused,
+        };
         let overrides = std::mem::take(&mut request.overrides);
         let mut run = self.manual_run(index, &request, overrides, now)?;
         // Last, since it may stop others.
-        run.beside = self.judge(index, &request, now)?;
+        run.beside = self.judge(index, wish, now)?;
+        run.even_paused = wish.even_paused;
         let id = run.id.clone();
-        self.remember_key(&id);
-        self.plan_run(run, now);
+        self.remember_identity(&id);
+        self.plan_run(run, None, now);
         Ok(id)
     }
 
-    fn series_asked(&self, request: &FireRequest) -> Result<usize, Refusal> {
+    /// The series of a schedule, with their sets; refused when there is none.
+    pub(super) fn sets_of(&self, name: &ScheduleName) -> Result<Vec<(usize, &SetName)>, Refusal> {
         let sets: Vec<(usize, &SetName)> = self
             .series
             .iter()
             .enumerate()
+            .filter(|(_, s)| s.id().schedule == *name)
             // A series that was removed is kept for its past only.
             .filter(|(index, s)| self.series_by_id.get(s.id()) == Some(index))
-            .filter(|(_, s)| s.id().schedule == request.schedule)
             .map(|(index, s)| (index, &s.id().set))
             .collect();
-        let name = &request.schedule;
         if sets.is_empty() && self.disabled.contains(name) {
             return refuse(
                 format!("schedule {name} is switched off"),
                 "set `enabled = true` in its table and restart the daemon",
             );
         }
-        let names: Vec<&str> = sets.iter().map(|(_, set)| set.as_str()).collect();
-        let listed = names.join(", ");
-        match (&request.set, sets.as_slice()) {
-            (_, []) => refuse(
+        if sets.is_empty() {
+            return refuse(
                 format!("there is no schedule called {name}"),
                 "`nightcall next` lists the schedules; a new one is known after a restart of the daemon",
-            ),
+            );
+        }
+        Ok(sets)
+    }
+
+    fn series_asked(&self, request: &FireRequest) -> Result<usize, Refusal> {
+        let name = &request.schedule;
+        let sets = self.sets_of(name)?;
+        match (&request.set, sets.as_slice()) {
             (None, [(index, _)]) => Ok(*index),
             (None, _) => refuse(
-                format!("schedule {name} has several parameter sets: {listed}"),
-                format!("name one, as in {name}/{}", names[0]),
-            ),
-            (Some(set), sets) => match sets.iter().find(|(_, s)| *s == set) {
-                Some((index, _)) => Ok(*index),
-                None => refuse(
-                    format!("schedule {name} has no parameter set called {set}"),
-                    format!("it has: {listed}"),
+                format!(
+                    "schedule {name} has several parameter sets: {}",
+                    listed(&sets)
                 ),
-            },
+                format!(
+                    "name one, as in {name}/{}",
+                    sets.first().map_or("default", |(_, set)| set.as_str())
+                ),
+            ),
+            (Some(set), sets) => one_set(name, sets, set),
         }
     }
 
     /// Overlap is judged like that of any run; gives back whether it may run beside others.
-    fn judge(&mut self, index: usize, request: &FireRequest, now: Now) -> Result<bool, Refusal> {
+    pub(super) fn judge(&mut self, index: usize, wish: Wish, now: Now) -> Result<bool, Refusal> {
         if self.observe {
             return refuse(
                 "the daemon only observes",
@@ -112,7 +136,13 @@ impl Scheduler {
                 "look at `nightcall why` and restart the daemon",
             );
         }
-        if request.anyway {
+        if self.series[index].paused && !wish.even_paused {
+            return refuse(
+                "the schedule is paused",
+                "`nightcall resume` ends the pause; --even-paused runs it all the same",
+            );
+        }
+        if wish.anyway {
             return Ok(true);
         }
         let policy = self.series[index].definition.policies.overlap;
@@ -123,7 +153,7 @@ impl Scheduler {
                 Ok(false)
             }
             Verdict::Wait => Ok(false),
-            Verdict::Skip(_) if request.queue => Ok(false),
+            Verdict::Skip(_) if wish.queue => Ok(false),
             Verdict::Skip(SkipReason::PredecessorUnknown) => refuse(
                 "the last run of the series is lost and its job may live",
                 "look at the job in CARTO first; --anyway runs beside it",
@@ -169,10 +199,15 @@ impl Scheduler {
         Ok(run)
     }
 
-    /// Remembers the key of a run by hand, so that asking again finds it.
-    pub(super) fn remember_key(&mut self, run: &RunId) {
-        let RunKind::Manual(key) = &run.kind else {
-            return;
+    /// Remembers a run that somebody asked for, so that asking again finds it, and its job is known for its own.
+    pub(super) fn remember_identity(&mut self, run: &RunId) {
+        let key = match &run.kind {
+            RunKind::Manual(key) => key,
+            RunKind::Generation(0) => return,
+            RunKind::Generation(_) => {
+                self.decided.later.insert(run.clone());
+                return;
+            }
         };
         if self.manual.len() >= KEYS {
             let oldest: Option<ClientKey> = self
@@ -186,6 +221,26 @@ impl Scheduler {
         }
         self.manual.insert(key.clone(), run.clone());
     }
+}
+
+/// The series of one set of a schedule.
+pub(super) fn one_set(
+    name: &ScheduleName,
+    sets: &[(usize, &SetName)],
+    set: &SetName,
+) -> Result<usize, Refusal> {
+    match sets.iter().find(|(_, s)| *s == set) {
+        Some((index, _)) => Ok(*index),
+        None => refuse(
+            format!("schedule {name} has no parameter set called {set}"),
+            format!("it has: {}", listed(sets)),
+        ),
+    }
+}
+
+fn listed(sets: &[(usize, &SetName)]) -> String {
+    let names: Vec<&str> = sets.iter().map(|(_, set)| set.as_str()).collect();
+    names.join(", ")
 }
 
 /// Ids show whole seconds: nobody fires one series twice in a second with one key.

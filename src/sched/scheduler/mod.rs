@@ -2,7 +2,7 @@
 //! changes to store and the effects to release after them.
 //!
 //! One input goes through it one way: the clock is checked (`clock.rs`), the input is taken in (`answers.rs`,
-//! `lookup.rs` with `adopt.rs`, `fire.rs`), then `tick` decides what is due (`series.rs`), fires what has expired
+//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `retry.rs`, `reload.rs`), then `tick` decides what is due (`series.rs`), fires what has expired
 //! (`timers.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each `connection.rs`). `recover.rs`
 //! makes it of what the store knows; `snapshot.rs` is what others see. How a run moves is never decided here but in
 //! `machine.rs`.
@@ -21,6 +21,7 @@
 //! Invariants: an effect is pushed only after the change that announces it; a run is in exactly the queues that its
 //! state asks for (`settle` is the only place that puts it there); at most one question about a run is under way.
 
+mod acts;
 mod adopt;
 mod answers;
 mod circuit;
@@ -29,14 +30,19 @@ mod connection;
 mod dispatch;
 mod fire;
 mod lookup;
+mod pause;
 mod recover;
+mod reload;
+mod retry;
 mod series;
+mod skip;
 mod snapshot;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::act::{Pause, Scope};
 use super::id::{ClientKey, ConnectionName, RunId, ScheduleName, SeriesId};
 use super::machine::{Applied, Context, Event};
 use super::notice::{Notice, NoticeKind};
@@ -159,6 +165,12 @@ pub struct Scheduler {
     /// Requests by hand that were answered lately.
     manual: BTreeMap<ClientKey, RunId>,
 
+    pauses: BTreeMap<Scope, Pause>,
+    /// When pauses end by themselves.
+    pause_ends: BTreeSet<(Timestamp, Scope)>,
+    /// A series was closed since it was last looked whether a pause holds anything.
+    closed: bool,
+
     started: Now,
     clock: ClockWatch,
     /// Every occurrence of every open series up to here is decided.
@@ -182,6 +194,8 @@ pub struct Scheduler {
 struct Decided {
     instants: HashSet<(SeriesId, Timestamp)>,
     civil: HashSet<(SeriesId, civil::DateTime, Fold)>,
+    /// Runs of later generations.
+    later: HashSet<RunId>,
 }
 
 impl Scheduler {
@@ -204,6 +218,16 @@ impl Scheduler {
             }
             Input::Doctor => self.ask_for_proof(now),
             Input::Fire { token, request } => self.fire(token, request, now),
+            Input::Act {
+                token,
+                act,
+                by,
+                known,
+            } => self.act(token, act, by, &known, now),
+            Input::Reload { token, setup, by } => {
+                let taken = self.reload(*setup, now);
+                self.answer(token, "reload", None, by, taken, now);
+            }
         }
         self.tick(now);
         std::mem::take(&mut self.step)
@@ -217,6 +241,7 @@ impl Scheduler {
                 self.upcoming.first().map(|(t, _)| *t),
                 self.alarms.first().map(|(t, _)| *t),
                 self.releases.first().map(|(t, _)| *t),
+                self.pause_end(),
             ]
             .into_iter()
             .flatten()
@@ -259,6 +284,7 @@ impl Scheduler {
         }
         self.release_series(now);
         self.plan_due(now);
+        self.end_pauses(now);
         self.expire(now);
         self.dispatch(now);
         self.keep_mark(now);

@@ -50,6 +50,9 @@ impl Scheduler {
             mark_stored: saved.mark.unwrap_or(Timestamp::MIN),
             known: saved.mark.unwrap_or(Timestamp::MIN),
             mark_ahead_told: false,
+            pauses: BTreeMap::new(),
+            pause_ends: BTreeSet::new(),
+            closed: false,
             stopping: false,
             slots: 0,
             sequence: u64::from(setup.generation) << 40,
@@ -64,7 +67,7 @@ impl Scheduler {
             scheduler.add_connection(limits, memory, now);
         }
         for decided in saved.recent {
-            scheduler.remember_key(&decided.run);
+            scheduler.remember_identity(&decided.run);
             if let RunKind::Generation(_) = decided.run.kind {
                 let series = decided.run.series;
                 let civil = (series.clone(), decided.civil, decided.fold);
@@ -75,7 +78,9 @@ impl Scheduler {
                     .insert((series, decided.run.instant));
             }
         }
+        scheduler.take_pauses(saved.pauses);
         scheduler.take_series(setup.definitions, saved.series, mark, zones, now);
+        scheduler.take_acts(saved.skips, saved.passed);
         scheduler.take_runs(saved.live, saved.lost, now);
         scheduler.sweep(mark);
         if scheduler.clock.doubtful() {
@@ -111,10 +116,13 @@ impl Scheduler {
                 Some(trigger) => {
                     self.add_series(former.definition, Arc::new(trigger), cursor, Start::Removed);
                 }
-                None => self.step.changes.push(Change::Closed {
-                    series: former.series,
-                    upto: now.wall.max(cursor),
-                }),
+                None => {
+                    self.closed = true;
+                    self.step.changes.push(Change::Closed {
+                        series: former.series,
+                        upto: now.wall.max(cursor),
+                    });
+                }
             }
         }
     }
@@ -168,7 +176,7 @@ impl Scheduler {
             };
             run.rebase(saved, now);
             let resumed = !matches!(run.state, RunState::Pending | RunState::Backoff { .. });
-            self.remember_key(&run.id);
+            self.remember_identity(&run.id);
             let slot = self.admit(run, now);
             if let Some(live) = self.runs.get_mut(&slot) {
                 live.fresh = !resumed;

@@ -1,11 +1,13 @@
 //! Series: which occurrences are due, what becomes of each, and whose turn it is.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pause::Passed;
 use super::{Scheduler, Slot};
+use crate::sched::act::Skip;
 use crate::sched::id::{RunId, SeriesId};
 use crate::sched::machine::{Applied, Event};
 use crate::sched::notice::{Notice, NoticeKind};
@@ -16,7 +18,7 @@ use crate::sched::policy::overlap::{Busy, Verdict};
 use crate::sched::run::{CancelWhy, Origin, Record, Run, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::{Change, Missed};
-use crate::sched::time::{Mono, Now, Timestamp, between};
+use crate::sched::time::{Mono, Now, TimeRange, Timestamp, between};
 use crate::sched::trigger::{Occurrence, Trigger};
 
 /// So long after a start, times that passed before it may wait for the job list.
@@ -45,6 +47,14 @@ pub(super) struct Series {
     pub(super) blocked: Option<SkipReason>,
     /// Its trigger did not advance: it is not planned any more.
     pub(super) quarantined: bool,
+    /// What waits of it waits on.
+    pub(super) paused: bool,
+    /// The newest of its occurrences that passed in the present pause, oldest first.
+    pub(super) passed: VecDeque<Passed>,
+    /// Coming occurrences that are not to run.
+    pub(super) skips: Vec<Skip>,
+    /// Nominal times of clock-like occurrences that were decided lately, oldest first: they count for other triggers.
+    pub(super) lately: VecDeque<Passed>,
 }
 
 /// How a series begins after a start; decided at the first tick with a believable clock.
@@ -84,6 +94,10 @@ impl Series {
             occupied_told: false,
             blocked: None,
             quarantined: false,
+            paused: false,
+            passed: VecDeque::new(),
+            skips: Vec::new(),
+            lately: VecDeque::new(),
         }
     }
 
@@ -126,14 +140,18 @@ impl Scheduler {
             }
         }
         let ranged = std::mem::take(&mut self.ranged);
-        let due = self.upcoming.first().is_some_and(|(at, _)| *at <= now.wall);
-        if self.held.is_empty() && !due {
+        if self.held.is_empty() && !self.past_is_due(now) {
             return self.mark_moves(now);
         }
         // What a range of missed times covers has no identity on record, and the mark stands still: the cursor says it.
         for (index, upto) in ranged {
             self.store_cursor(index, upto);
         }
+    }
+
+    /// Whether times that passed wait for the next step, since there are so many.
+    pub(super) fn past_is_due(&self, now: Now) -> bool {
+        self.upcoming.first().is_some_and(|(at, _)| *at <= now.wall)
     }
 
     /// Times that passed before the start are decided after the job list was read once, since a database that was
@@ -166,7 +184,7 @@ impl Scheduler {
 
     /// Decides (cursor, upto] and remembers what comes next.
     fn plan_series(&mut self, index: usize, upto: Timestamp, now: Now) {
-        let plan = self.plan(index, upto);
+        let plan = self.plan(index, upto, now);
         self.walked += plan.walked;
         let (next, broken) = (plan.next, plan.broken);
         self.carry_out(index, plan, upto, now);
@@ -181,7 +199,7 @@ impl Scheduler {
         let start = self.started.wall.min(now.wall);
         let upto = start.max(self.series[index].cursor);
         let new = std::mem::replace(&mut self.series[index].trigger, former);
-        let plan = self.plan(index, upto);
+        let plan = self.plan(index, upto, now);
         self.walked += plan.walked;
         self.carry_out(index, plan, upto, now);
         self.series[index].trigger = new;
@@ -201,7 +219,7 @@ impl Scheduler {
         self.store_cursor(index, from);
     }
 
-    fn store_cursor(&mut self, index: usize, upto: Timestamp) {
+    pub(super) fn store_cursor(&mut self, index: usize, upto: Timestamp) {
         self.step.changes.push(Change::Cursor {
             series: self.series[index].id().clone(),
             upto,
@@ -210,8 +228,8 @@ impl Scheduler {
     }
 
     /// It is no longer in the configuration: what passed is on record and does not run.
-    fn close(&mut self, index: usize, now: Now) {
-        let mut plan = self.plan(index, now.wall);
+    pub(super) fn close(&mut self, index: usize, now: Now) {
+        let mut plan = self.plan(index, now.wall, now);
         self.walked += plan.walked;
         let passed = std::mem::take(&mut plan.runs);
         plan.skips
@@ -221,6 +239,7 @@ impl Scheduler {
             series: self.series[index].id().clone(),
             upto: now.wall,
         });
+        self.forget_acts(index);
     }
 
     fn mark_moves(&mut self, now: Now) {
@@ -245,7 +264,10 @@ impl Scheduler {
         }
     }
 
-    fn plan(&self, index: usize, upto: Timestamp) -> Plan {
+    /// Decides (cursor, upto] of a series; wishes to skip that are fulfilled by it are no more.
+    fn plan(&mut self, index: usize, upto: Timestamp, now: Now) -> Plan {
+        let mut wishes = std::mem::take(&mut self.series[index].skips);
+        let before = wishes.clone();
         let series = &self.series[index];
         let id = series.id();
         let decided = |o: &Occurrence| {
@@ -255,21 +277,26 @@ impl Scheduler {
                     .by_run
                     .contains_key(&RunId::planned(id.clone(), o.instant))
         };
-        plan(
+        let mut aside = |o: &Occurrence| self.set_aside(id, &mut wishes, o);
+        let plan = plan(
             &series.trigger,
             id,
             &series.definition.policies.misfire,
             series.cursor,
             upto,
             &decided,
-        )
+            &mut aside,
+        );
+        self.keep_skips(index, before, wishes, upto.min(now.wall));
+        plan
     }
 
     /// Makes runs and records of a plan.
     fn carry_out(&mut self, index: usize, plan: Plan, upto: Timestamp, now: Now) {
         self.series[index].cursor = upto;
         self.pass_over(index, &plan, now);
-        if !plan.missed.is_empty() {
+        self.remember_passed(index, &plan);
+        if !plan.missed.is_empty() || !plan.aside.is_empty() {
             self.ranged.push((index, upto));
         }
         for (occurrence, origin) in plan.runs {
@@ -304,18 +331,19 @@ impl Scheduler {
         }
         let mut run = self.new_run(index, occurrence, origin, now);
         run.beside = verdict == Verdict::Run && policy == OverlapPolicy::AllowAll;
-        self.plan_run(run, now);
+        self.plan_run(run, None, now);
     }
 
     /// A run is planned: stored as `Pending` and queued.
-    pub(super) fn plan_run(&mut self, run: Run, now: Now) -> Slot {
+    pub(super) fn plan_run(&mut self, run: Run, why: Option<String>, now: Now) -> Slot {
         let what = match run.origin {
             Origin::Planned => "planned",
             Origin::CaughtUp => "caught_up",
             Origin::Manual => "asked",
             Origin::Adopted => "adopted",
+            Origin::Retried => "retried",
         };
-        let record = born(&run, what, None, now);
+        let record = born(&run, what, why, now);
         let slot = self.admit(run, now);
         self.store(
             slot,
@@ -359,17 +387,29 @@ impl Scheduler {
         }
         for &(range, bulk) in &plan.missed {
             (count, upto) = (count + bulk, upto.max(range.upto));
-            self.step.changes.push(Change::Missed(Missed {
-                series: self.series[index].id().clone(),
-                range,
-                count: bulk,
-                reason: SkipReason::Missed,
-                at: now.wall,
-            }));
+            self.pass_over_range(index, (range, bulk, SkipReason::Missed), now);
+        }
+        for &range in &plan.aside {
+            self.pass_over_range(index, range, now);
         }
         if count > 0 {
             self.tell_missed(index, upto, count, now);
         }
+    }
+
+    fn pass_over_range(
+        &mut self,
+        index: usize,
+        (range, count, reason): (TimeRange, u64, SkipReason),
+        now: Now,
+    ) {
+        self.step.changes.push(Change::Missed(Missed {
+            series: self.series[index].id().clone(),
+            range,
+            count,
+            reason,
+            at: now.wall,
+        }));
     }
 
     fn new_run(&self, index: usize, occurrence: &Occurrence, origin: Origin, now: Now) -> Run {
@@ -417,6 +457,9 @@ impl Scheduler {
             return true;
         };
         let series = &self.series[index];
+        if series.paused && !live.run.even_paused {
+            return false;
+        }
         let first = series.live.first() == Some(&slot);
         live.run.beside || (first && series.occupied_until.is_none() && self.is_alone(index, slot))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Scheduler;
+use crate::sched::act::{Pause, Skip};
 use crate::sched::id::{ConnectionName, SeriesId};
 use crate::sched::run::RunState;
 use crate::sched::time::{Mono, Now, Timestamp, between};
@@ -17,7 +18,7 @@ pub struct Snapshot {
     pub series: usize,
     /// Live runs by the word of their state.
     pub live: BTreeMap<&'static str, usize>,
-    /// The next occurrences.
+    /// The next occurrences that are to run.
     pub next: Vec<(SeriesId, Timestamp)>,
     /// Every occurrence up to here is decided.
     pub mark: Option<Timestamp>,
@@ -31,6 +32,10 @@ pub struct Snapshot {
     pub occupied: Vec<(SeriesId, Timestamp)>,
     /// The connections.
     pub connections: Vec<ConnectionStatus>,
+    /// Pauses that are in force.
+    pub pauses: Vec<Pause>,
+    /// Coming occurrences that are not to run.
+    pub skips: Vec<Skip>,
     /// Answers that nobody waited for.
     pub strays: u64,
     /// Things that must not happen and did.
@@ -78,6 +83,7 @@ impl Scheduler {
             next: self
                 .upcoming
                 .iter()
+                .filter(|(at, index)| !self.will_pass(*index, *at))
                 .take(NEXT)
                 .map(|(at, index)| (id(*index), *at))
                 .collect(),
@@ -95,6 +101,12 @@ impl Scheduler {
                 .collect(),
             connections: (0..self.connections.len())
                 .map(|index| self.connection_status(index, now.mono))
+                .collect(),
+            pauses: self.pauses.values().cloned().collect(),
+            skips: self
+                .series
+                .iter()
+                .flat_map(|series| series.skips.iter().cloned())
                 .collect(),
             strays: self.strays,
             bugs: self.bugs,

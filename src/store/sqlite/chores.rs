@@ -118,6 +118,7 @@ pub(super) fn prune(
             SELECT key FROM notices WHERE at < ?1
                 AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = notices.run))
             LIMIT ?2)",
+        "DELETE FROM acts WHERE key IN (SELECT key FROM acts WHERE at < ?1 ORDER BY at LIMIT ?2)",
         "DELETE FROM missed WHERE key IN (SELECT key FROM missed WHERE at < ?1 LIMIT ?2)",
         "DELETE FROM cursors WHERE (schedule, set_name) IN (
             SELECT schedule, set_name FROM cursors WHERE closed = 1 AND upto < ?1 LIMIT ?2)",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::acts;
 use super::failure::Failure;
 use super::lease;
 use super::rows;
@@ -58,6 +59,11 @@ fn apply(conn: &Connection, definitions: &mut Definitions, change: &Change) -> R
         Change::Notice(notice) => put_notice(conn, notice),
         Change::Mark(mark) => put_mark(conn, *mark),
         Change::Connection { name, memory } => put_connection(conn, name.as_str(), memory),
+        Change::Paused(pause) => acts::put_pause(conn, pause),
+        Change::Resumed(scope) => acts::end_pause(conn, scope),
+        Change::Skip(skip) => acts::put_skip(conn, skip),
+        Change::Unskip(series, what) => acts::end_skip(conn, series, what),
+        Change::Acted(deed) => acts::put_deed(conn, deed),
     }
 }
 
@@ -66,10 +72,10 @@ const PUT_RUN: &str = "
         id, schedule, set_name, instant, generation, civil, fold, due, origin, planned,
         config, definition, parameters, state, outcome, reason, detail, attempt, failures,
         cancel, fault, job, submitted, finished, changed_wall, changed_mono, ended, lost_until,
-        beside
+        beside, even_paused
     ) VALUES (
         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-        ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29
+        ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30
     )
     ON CONFLICT (id) DO UPDATE SET
         civil = excluded.civil, fold = excluded.fold, due = excluded.due,
@@ -80,7 +86,8 @@ const PUT_RUN: &str = "
         cancel = excluded.cancel, fault = excluded.fault, job = excluded.job,
         submitted = excluded.submitted, finished = excluded.finished,
         changed_wall = excluded.changed_wall, changed_mono = excluded.changed_mono,
-        ended = excluded.ended, lost_until = excluded.lost_until, beside = excluded.beside
+        ended = excluded.ended, lost_until = excluded.lost_until, beside = excluded.beside,
+        even_paused = excluded.even_paused
     WHERE excluded.attempt >= runs.attempt
         AND (runs.state <> 'finished'
             OR (excluded.outcome IS runs.outcome AND excluded.reason IS runs.reason))
@@ -129,6 +136,7 @@ fn put_run(conn: &Connection, run: &Run, definition: &Stored, at: Now) -> Result
                 ended(run).map(rows::time),
                 lost_until(run).map(rows::time),
                 run.beside,
+                run.even_paused,
             ],
             |row| row.get(0),
         )

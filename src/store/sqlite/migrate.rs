@@ -10,7 +10,10 @@ use crate::store::StoreError;
 /// Marks the file as ours in its header (`NCAL`).
 pub(super) const APPLICATION_ID: i32 = 0x4E43_414C;
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_init.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_acts.sql"),
+];
 
 /// The version that this program writes and reads.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

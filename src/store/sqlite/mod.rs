@@ -5,6 +5,7 @@
 //! the questions, `reader.rs` those who ask them, `rows.rs` alone knows how a type is written in columns, `chores.rs`
 //! keeps the file small and copied, `failure.rs` tells what went wrong.
 
+mod acts;
 mod chores;
 mod commit;
 mod failure;
@@ -33,6 +34,7 @@ use self::failure::Failure;
 use self::reader::{Question, Reading};
 use self::writer::{Commit, Work, Writer};
 use super::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
+use crate::sched::act::Deed;
 use crate::sched::id::{RunId, SeriesId};
 use crate::sched::run::Run;
 use crate::sched::step::{Change, Missed, Saved};
@@ -261,6 +263,10 @@ impl Store for SqliteStore {
 
     fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
         Box::pin(self.ask(move |conn| read::missed(conn, series.as_ref(), range)))
+    }
+
+    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
+        Box::pin(self.ask(move |conn| acts::deeds(conn, range)))
     }
 
     fn maintain(&self, chore: Chore) -> Reply<'_, u64> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row, params, params_from_iter};
 
+use super::acts;
 use super::commit;
 use super::failure::{Failure, unreadable};
 use super::rows::{self, StateRow, parse, read_time, time};
@@ -22,8 +23,8 @@ use crate::store::{Incident, RunQuery, Story};
 
 /// The columns that [`Reader::run`] reads, in its order; the key first.
 const RUN: &str = "key, id, civil, fold, due, origin, planned, config, definition, parameters, \
-     state, outcome, reason, detail, attempt, failures, beside, cancel, fault, job, submitted, finished, \
-     changed_wall, changed_mono";
+     state, outcome, reason, detail, attempt, failures, beside, even_paused, cancel, fault, job, submitted, \
+     finished, changed_wall, changed_mono";
 
 /// The order of runs: by instant, then by identity.
 const ORDER: &str = "instant, schedule, set_name, generation IS NULL, generation, id";
@@ -146,6 +147,7 @@ impl<'c> Reader<'c> {
             attempt: columns.take()?,
             failures: columns.take()?,
             beside: columns.take()?,
+            even_paused: columns.take()?,
             cancel: columns
                 .take::<Option<String>>()?
                 .as_deref()
@@ -170,7 +172,7 @@ impl<'c> Reader<'c> {
     }
 }
 
-fn collect<T>(
+pub(super) fn collect<T>(
     mut rows: rusqlite::Rows<'_>,
     mut read: impl FnMut(&Row<'_>) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
@@ -181,7 +183,7 @@ fn collect<T>(
     Ok(all)
 }
 
-fn series_of(schedule: &str, set: &str) -> Result<SeriesId, Failure> {
+pub(super) fn series_of(schedule: &str, set: &str) -> Result<SeriesId, Failure> {
     Ok(SeriesId {
         schedule: parse(schedule, "the name of a schedule")?,
         set: parse(set, "the name of a set")?,
@@ -208,9 +210,14 @@ pub(super) fn saved(conn: &Connection) -> Result<Saved, Failure> {
         ),
         [mark.map(time)],
     )?;
+    let series = open_series(&mut reader)?;
+    let pauses = acts::pauses(conn)?;
     Ok(Saved {
         mark,
-        series: open_series(&mut reader)?,
+        passed: acts::passed(conn, &series, &pauses)?,
+        pauses,
+        skips: acts::skips(conn)?,
+        series,
         live: live.into_iter().map(|s| (s.run, s.changed)).collect(),
         lost: lost.into_iter().map(|s| s.run).collect(),
         recent: recent(conn, mark)?,
@@ -241,22 +248,16 @@ fn open_series(reader: &mut Reader<'_>) -> Result<Vec<SavedSeries>, Failure> {
 
 fn recent(conn: &Connection, mark: Option<Timestamp>) -> Result<Vec<Decided>, Failure> {
     let since = mark.map_or(Timestamp::MIN, |mark| earlier(mark, RECENT));
-    // Each half by its index: asked for both at once, SQLite would read all of history in order.
+    // Each part by its index: asked for all at once, SQLite would read all of history in order.
     let sql = format!(
         "SELECT id, civil, fold FROM runs WHERE key IN (
             SELECT key FROM runs WHERE instant >= ?1
             UNION SELECT key FROM runs WHERE planned >= ?1
+            UNION SELECT key FROM runs WHERE ended >= ?1 AND generation > 0
          ) ORDER BY {ORDER}"
     );
     let mut statement = conn.prepare_cached(&sql)?;
-    collect(statement.query([time(since)])?, |row| {
-        let (id, civil, fold): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Decided {
-            run: parse(&id, "the id of a run")?,
-            civil: parse(&civil, "a civil time")?,
-            fold: rows::by_word(&rows::FOLDS, &fold, "a fold")?,
-        })
-    })
+    collect(statement.query([time(since)])?, rows::read_decided)
 }
 
 type Connections = Vec<(crate::sched::id::ConnectionName, ConnectionMemory)>;

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, ErrorCode};
 
 use super::failure::Failure;
-use super::{open, place, read};
+use super::{acts, open, place, read};
+use crate::sched::act::{Deed, Pause, Skip};
 use crate::sched::id::{ConnectionName, RunId, SeriesId};
 use crate::sched::run::Run;
 use crate::sched::step::{Missed, SavedSeries};
@@ -143,6 +144,21 @@ impl SqliteReader {
         range: TimeRange,
     ) -> Result<Vec<Missed>, StoreError> {
         self.ask(|conn| read::missed(conn, series, range))
+    }
+
+    /// What people did in a range of time, in order.
+    pub fn deeds(&self, range: TimeRange) -> Result<Vec<Deed>, StoreError> {
+        self.ask(|conn| acts::deeds(conn, range))
+    }
+
+    /// Pauses that are in force.
+    pub fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.ask(acts::pauses)
+    }
+
+    /// Wishes to skip that are in force.
+    pub fn skips(&self) -> Result<Vec<Skip>, StoreError> {
+        self.ask(acts::skips)
     }
 
     /// Open series: own cursor and the definition they were planned with.

@@ -18,6 +18,7 @@ use crate::sched::policy::{
 };
 use crate::sched::run::{CancelWhy, RunState};
 use crate::sched::schedule::Definition;
+use crate::sched::step::Decided;
 use crate::sched::time::{Mono, Timestamp, civil};
 use crate::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
 
@@ -513,5 +514,14 @@ fn read_trigger(row: TriggerRow) -> Result<TriggerSpec, Failure> {
         jitter: row.jitter,
         dst_gap: by_word(&GAPS, &row.dst_gap, "a choice for gaps")?,
         dst_overlap: by_word(&OVERLAPS, &row.dst_overlap, "a choice for overlaps")?,
+    })
+}
+/// Reads an identity on record from `id, civil, fold`.
+pub(super) fn read_decided(row: &rusqlite::Row<'_>) -> Result<Decided, Failure> {
+    let (id, civil, fold): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    Ok(Decided {
+        run: parse(&id, "the id of a run")?,
+        civil: parse(&civil, "a civil time")?,
+        fold: by_word(&FOLDS, &fold, "a fold")?,
     })
 }

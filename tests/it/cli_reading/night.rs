@@ -256,6 +256,7 @@ impl<'a> Daemon<'a> {
                 as_of: None,
                 queue: false,
                 anyway: false,
+                even_paused: false,
             },
         });
     }
@@ -279,7 +280,7 @@ impl<'a> Daemon<'a> {
                     answer: ListAnswer::Jobs(Vec::new()),
                     date: Some(self.now.wall),
                 },
-                Effect::Reply { .. } => continue,
+                Effect::Reply { .. } | Effect::Acted { .. } => continue,
             };
             self.number += 1;
             let when = later(self.now.wall, ANSWERS_AFTER);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nightcall::daemon::{ChoreSettings, Clients, Clock, Daemon, DaemonError, Parts, Plan};
+use nightcall::sched::act::Deed;
 use nightcall::sched::call::{Submission, Target};
 use nightcall::sched::id::{ClientKey, JobId, RunId, SeriesId};
 use nightcall::sched::run::Run;
@@ -89,6 +90,9 @@ impl Store for Slow {
     }
     fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
         self.store.missed(series, range)
+    }
+    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
+        self.store.deeds(range)
     }
     fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
         self.store.maintain(chore)
@@ -185,6 +189,7 @@ async fn after_a_slow_commit(somebody_comes: bool) -> (Result<(), DaemonError>, 
         as_of: None,
         queue: false,
         anyway: false,
+        even_paused: false,
     });
     let _ = fired.await;
     let submitted = async {

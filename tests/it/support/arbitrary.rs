@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightcall::sched::act::{By, Deed, Pause, Scope, Skip, SkipWhat};
 use nightcall::sched::call::{Parameters, Target};
 use nightcall::sched::fault::{ConnectionFault, Fault, FaultClass};
 use nightcall::sched::id::{
@@ -316,6 +317,9 @@ fn outcome() -> BoxedStrategy<Outcome> {
         SkipReason::NoSuchDay,
         SkipReason::Observed,
         SkipReason::Blocked,
+        SkipReason::Paused,
+        SkipReason::Paused,
+        SkipReason::Asked,
     ];
     let certain = [
         Outcome::Succeeded,
@@ -384,7 +388,8 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
     let origin = select(Origin::ALL.map(|(origin, _)| origin).to_vec());
     // Half of them with the very parameters of their definition.
     let what = (definition(), option::of(parameters()), "[a-f0-9]{0,16}");
-    let counts = (0..4_u32, any::<u32>(), option::of(cancel()), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>());
+    let counts = (0..4_u32, any::<u32>(), option::of(cancel()), flags);
     let last = (
         option::of(fault()),
         option::of(job()),
@@ -406,7 +411,8 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
             attempt: counts.0,
             failures: counts.1,
             cancel: counts.2,
-            beside: counts.3,
+            beside: counts.3.0,
+            even_paused: counts.3.1,
             fault: last.0,
             job: last.1,
             submitted: last.2,
@@ -501,6 +507,50 @@ pub(crate) fn any_change() -> BoxedStrategy<Change> {
             name,
             memory: ConnectionMemory { accepted, proven },
         }),
+        2 => act_change(),
+    ]
+    .boxed()
+}
+
+/// What people do.
+fn act_change() -> BoxedStrategy<Change> {
+    let by = || (text(), option::of(text())).prop_map(|(who, note)| By::new(&who, note.as_deref()));
+    let scope = || {
+        let of_few = series().prop_map(|series| Scope::Schedule(series.schedule));
+        prop_oneof![1 => Just(Scope::All), 3 => of_few]
+    };
+    let what = || {
+        prop_oneof![
+            any::<u32>().prop_map(SkipWhat::Next),
+            (1..4_i8).prop_map(|day| SkipWhat::On(civil::date(2026, 2, day))),
+            near().prop_map(SkipWhat::At),
+        ]
+    };
+    let pause = (scope(), near(), option::of(time()), by());
+    let deed = (
+        near(),
+        by(),
+        "[a-z]{1,6}",
+        option::of(run_id(near())),
+        text(),
+    );
+    prop_oneof![
+        2 => pause.prop_map(|(scope, since, until, by)| {
+            Change::Paused(Pause { scope, since, until, by })
+        }),
+        1 => scope().prop_map(Change::Resumed),
+        2 => (series(), what(), time(), by()).prop_map(|(series, what, at, by)| {
+            Change::Skip(Skip { series, what, at, by })
+        }),
+        1 => (series(), what()).prop_map(|(series, what)| Change::Unskip(series, what)),
+        1 => deed.prop_map(|(at, by, act, run, said)| Change::Acted(Deed {
+            at,
+            by,
+            act,
+            schedule: run.as_ref().map(|run| run.series.schedule.clone()),
+            run,
+            said,
+        })),
     ]
     .boxed()
 }

@@ -7,12 +7,15 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nightcall::sched::id::{ConnectionName, RunId, SeriesId};
+use nightcall::sched::act::{Deed, Pause, Scope, Skip};
+use nightcall::sched::id::{ConnectionName, RunId, RunKind, SeriesId};
 use nightcall::sched::notice::Notice;
-use nightcall::sched::outcome::Outcome;
+use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::{Record, Run, RunState};
 use nightcall::sched::schedule::Definition;
-use nightcall::sched::step::{Change, ConnectionMemory, Decided, Missed, Saved, SavedSeries};
+use nightcall::sched::step::{
+    Change, ConnectionMemory, Decided, Missed, PASSED, Saved, SavedSeries,
+};
 use nightcall::sched::time::{Now, TimeRange, Timestamp, earlier, later};
 use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
 
@@ -36,6 +39,9 @@ struct State {
     notices: Vec<Notice>,
     told: HashSet<String>,
     connections: BTreeMap<ConnectionName, ConnectionMemory>,
+    pauses: BTreeMap<Scope, Pause>,
+    skips: BTreeMap<(SeriesId, String), Skip>,
+    deeds: Vec<Deed>,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +163,14 @@ impl Store for MemoryStore {
         reply(Ok(found))
     }
 
+    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
+        let state = self.state();
+        let within = |deed: &&Deed| deed.at > range.after && deed.at <= range.upto;
+        let mut found: Vec<Deed> = state.deeds.iter().filter(within).cloned().collect();
+        found.sort_by_key(|deed| deed.at);
+        reply(Ok(found))
+    }
+
     fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
         reply(match chore {
             Chore::Prune {
@@ -243,6 +257,20 @@ impl State {
             Change::Connection { name, memory } => {
                 self.connections.insert(name, memory);
             }
+            Change::Paused(pause) => {
+                self.pauses.insert(pause.scope.clone(), pause);
+            }
+            Change::Resumed(scope) => {
+                self.pauses.remove(&scope);
+            }
+            Change::Skip(skip) => {
+                self.skips
+                    .insert((skip.series.clone(), skip.what.key()), skip);
+            }
+            Change::Unskip(series, what) => {
+                self.skips.remove(&(series, what.key()));
+            }
+            Change::Acted(deed) => self.deeds.push(deed),
         }
     }
 
@@ -274,7 +302,8 @@ impl State {
         live.sort_by(|a, b| by_time(&a.run, &b.run));
         let mut lost: Vec<&Run> = self.all().filter(|run| self.may_live(run)).collect();
         lost.sort_by(|a, b| by_time(a, b));
-        let mut recent: Vec<&Run> = self.all().filter(|run| self.is_recent(run)).collect();
+        let known = |run: &&Run| self.is_recent(run) || self.ended_lately(run);
+        let mut recent: Vec<&Run> = self.all().filter(known).collect();
         recent.sort_by(|a, b| by_time(a, b));
         Saved {
             mark: self.mark,
@@ -303,7 +332,50 @@ impl State {
                 .iter()
                 .map(|(name, memory)| (name.clone(), memory.clone()))
                 .collect(),
+            pauses: self.pauses.values().cloned().collect(),
+            skips: self.skips.values().cloned().collect(),
+            passed: self.passed(),
         }
+    }
+
+    /// Of each open series that is paused the newest occurrences that passed and have no later generation.
+    fn passed(&self) -> Vec<Decided> {
+        let mut all = Vec::new();
+        for id in self.series.iter().filter(|(_, s)| s.open).map(|(id, _)| id) {
+            let of_series = self.pauses.values().filter(|pause| pause.scope.holds(id));
+            let Some(since) = of_series.map(|pause| pause.since).min() else {
+                continue;
+            };
+            let later = |run: &Run| {
+                self.all().any(|other| {
+                    let same = (&other.id.series, other.id.instant) == (id, run.id.instant);
+                    same && matches!(other.id.kind, RunKind::Generation(1..))
+                })
+            };
+            let mut found: Vec<&Run> = self
+                .all()
+                .filter(|run| run.id.series == *id && run.id.kind == RunKind::Generation(0))
+                .filter(|run| run.outcome() == Some(Outcome::Skipped(SkipReason::Paused)))
+                .filter(|run| run.id.instant > since && !later(run))
+                .collect();
+            found.sort_by(|a, b| by_time(a, b));
+            let surplus = found.len().saturating_sub(PASSED);
+            all.extend(found.into_iter().skip(surplus).map(|run| Decided {
+                run: run.id.clone(),
+                civil: run.civil,
+                fold: run.fold,
+            }));
+        }
+        all
+    }
+
+    /// A later generation that ended in the last two days.
+    fn ended_lately(&self, run: &Run) -> bool {
+        let since = self.mark.map(|mark| earlier(mark, RECENT));
+        let later = matches!(run.id.kind, RunKind::Generation(1..));
+        let ended = run.outcome().filter(|_| later);
+        let ended = ended.map(|_| run.finished.unwrap_or(run.planned));
+        ended.is_some_and(|ended| since.is_none_or(|since| ended >= since))
     }
 
     fn all(&self) -> impl Iterator<Item = &Run> {
@@ -394,6 +466,17 @@ impl State {
             !aged
         });
         let mut left = step;
+        let mut aged: Vec<usize> = (0..self.deeds.len())
+            .filter(|n| self.deeds[*n].at < before)
+            .collect();
+        aged.sort_by_key(|n| self.deeds[*n].at);
+        aged.truncate(step);
+        touched += aged.len() as u64;
+        let mut place = 0;
+        self.deeds.retain(|_| {
+            place += 1;
+            !aged.contains(&(place - 1))
+        });
         self.series.retain(|_, series| {
             let aged = !series.open && series.cursor < before && left > 0;
             left -= usize::from(aged);

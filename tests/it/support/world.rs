@@ -137,6 +137,7 @@ impl Night {
                 as_of: None,
                 queue: false,
                 anyway: false,
+                even_paused: false,
             })
             .await
             .unwrap()

@@ -85,6 +85,7 @@ pub(crate) fn by_hand(schedule: &str, key: &str) -> FireRequest {
         as_of: None,
         queue: false,
         anyway: false,
+        even_paused: false,
     }
 }
 

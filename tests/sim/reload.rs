@@ -1,0 +1,1 @@
+//! Another configuration takes the place of the present one while runs are live.
