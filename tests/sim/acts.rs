@@ -716,12 +716,13 @@ fn a_job_of_a_retry_that_an_older_database_does_not_know_is_taken_in() {
 fn a_day_of_acts(kill: Option<(usize, Kill)>) -> Sim {
     let names = ["a", "b", "c"];
     let mut sim = Sim::new(Config::of(names.map(hourly)));
-    sim.run_to("00:30");
+    // A job is behind that proves what is absent.
+    sim.run_to("01:30");
     (sim.kill, sim.downtime, sim.steps) = (kill, secs(20), 0);
     sim.vendor
         .lives_of
         .push(("CALL b", Life::fails(secs(30), permanent())));
-    let mut until_answered = |sim: &mut Sim, act: Act| {
+    let until_answered = |sim: &mut Sim, act: Act| {
         loop {
             sim.wait_until_running();
             match sim.act(act.clone()) {
@@ -749,9 +750,9 @@ fn a_day_of_acts(kill: Option<(usize, Kill)>) -> Sim {
             what,
         },
     );
-    sim.run_to("01:20");
-    until_answered(&mut sim, Act::Retry(again(run_id("b", "01:00"))));
-    sim.run_to("01:30");
+    sim.run_to("02:20");
+    until_answered(&mut sim, Act::Retry(again(run_id("b", "02:00"))));
+    sim.run_to("02:30");
     let catch_up = true;
     until_answered(
         &mut sim,
@@ -764,10 +765,10 @@ fn a_day_of_acts(kill: Option<(usize, Kill)>) -> Sim {
     sim.vendor
         .lives_of
         .push(("CALL b", Life::succeeds(mins(50))));
-    sim.run_to("02:10");
-    let run = run_id("b", "02:00");
+    sim.run_to("03:10");
+    let run = run_id("b", "03:00");
     until_answered(&mut sim, Act::Cancel { run });
-    sim.run_to("02:40");
+    sim.run_to("03:40");
     sim
 }
 
@@ -781,11 +782,11 @@ fn a_kill_between_any_two_steps_of_any_act_changes_nothing_about_what_becomes_of
     let undisturbed = a_day_of_acts(None);
     let expected = ends(&undisturbed);
     assert!(
-        expected.contains(&(later("a", "01:00", 1), SUCCEEDED)),
+        expected.contains(&(later("a", "02:00", 1), SUCCEEDED)),
         "{expected:?}"
     );
     assert!(
-        expected.contains(&(run_id("b", "02:00"), CANCELLED)),
+        expected.contains(&(run_id("b", "03:00"), CANCELLED)),
         "{expected:?}"
     );
     for step in 1..=undisturbed.steps {
