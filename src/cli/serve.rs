@@ -341,6 +341,13 @@ fn plan(config: &Config, zones: daemon::Zones, observe: bool) -> Plan {
     }
 }
 
+/// What a running daemon takes in place of its configuration: the plan, and the clients that belong to it. The database,
+/// the local API and the maintenance calendar stay as they were at the start.
+pub fn replacement(config: &Config, zones: &Zones) -> Result<(Plan, Clients), Failure> {
+    let clients = connect(config)?;
+    Ok((plan(config, zone_lookup(zones), false), clients))
+}
+
 fn chores(config: &Config, zones: &Zones) -> ChoreSettings {
     let versions = zones.clone();
     ChoreSettings {

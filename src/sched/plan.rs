@@ -483,6 +483,85 @@ mod tests {
         assert_eq!((caught_up(&plan), on_time(&plan)), (vec![1], vec![3]));
     }
 
+    fn aside_from(
+        trigger: &Trigger,
+        policy: &MisfirePolicy,
+        (cursor, now): (i64, i64),
+        mut why: impl FnMut(&Occurrence) -> Option<SkipReason>,
+    ) -> Plan {
+        let (cursor, now) = (at(cursor), at(now));
+        plan(
+            trigger,
+            &series(),
+            policy,
+            cursor,
+            now,
+            &|_| false,
+            &mut why,
+        )
+    }
+
+    #[test]
+    fn what_people_hold_back_is_passed_over_whenever_it_is_decided() {
+        let policy = misfire(CatchUp::All, DAY, 10);
+        let held = |o: &Occurrence| {
+            let of = |from, upto| o.instant > at(from) && o.instant <= at(upto);
+            let paused = of(2 * HOUR, 4 * HOUR).then_some(SkipReason::Paused);
+            paused.or(of(4 * HOUR, 5 * HOUR).then_some(SkipReason::Asked))
+        };
+        let late = aside_from(&hourly(), &policy, (10, 6 * HOUR + 600), held);
+        assert_eq!(caught_up(&late), [1, 2, 6]);
+        let reasons: Vec<SkipReason> = late.skips.iter().map(|(_, reason)| *reason).collect();
+        assert_eq!(
+            reasons,
+            [SkipReason::Paused, SkipReason::Paused, SkipReason::Asked]
+        );
+        assert_eq!(hours_of(late.skips.iter().map(|(o, _)| o)), [3, 4, 5]);
+        assert_eq!(hours_of(late.paused.iter()), [3, 4]);
+        let soon = aside_from(&hourly(), &policy, (3 * HOUR, 4 * HOUR), held);
+        assert!(soon.runs.is_empty());
+        assert_eq!(hours_of(soon.skips.iter().map(|(o, _)| o)), [4]);
+    }
+
+    #[test]
+    fn what_is_held_back_in_bulk_is_one_range_for_each_reason_that_covers_nothing_else() {
+        let policy = misfire(CatchUp::Latest, DAY, 10);
+        let minute = |o: &Occurrence| (o.instant.as_second() - at(0).as_second()) / MINUTE;
+        let held = |o: &Occurrence| match minute(o) {
+            11..=30 | 41..=60 => Some(SkipReason::Paused),
+            61..=80 => Some(SkipReason::Asked),
+            _ => None,
+        };
+        let plan = aside_from(&every(MINUTE), &policy, (0, 100 * MINUTE + 70), held);
+        let ranges: Vec<_> = plan
+            .aside
+            .iter()
+            .map(|(r, n, why)| (r.upto, *n, *why))
+            .collect();
+        let expected = [
+            (at(30 * MINUTE), 20, SkipReason::Paused),
+            (at(60 * MINUTE), 20, SkipReason::Paused),
+            (at(80 * MINUTE), 20, SkipReason::Asked),
+        ];
+        assert_eq!(ranges, expected);
+        let covered = |t: i64| {
+            let all = plan.missed.iter().map(|(r, _)| r);
+            let all = all.chain(plan.aside.iter().map(|(r, ..)| r));
+            all.filter(|r| at(t) > r.after && at(t) <= r.upto).count()
+        };
+        let own = |t: i64| {
+            plan.skips
+                .iter()
+                .filter(|(o, _)| o.instant == at(t))
+                .count()
+        };
+        let runs = |t: i64| plan.runs.iter().filter(|(o, _)| o.instant == at(t)).count();
+        for t in (1..=101).map(|n| n * MINUTE) {
+            assert_eq!(covered(t) + own(t) + runs(t), 1, "minute {}", t / MINUTE);
+        }
+        assert_eq!(plan.paused.len(), 1, "as many as the policy would run");
+    }
+
     #[test]
     fn jitter_counts_when_an_occurrence_is_late() {
         // At 4:00:00 each of these has had its instant; whether it is late depends on its own offset.

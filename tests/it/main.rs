@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod acting;
 mod carto_contract;
 mod cli_binary;
 mod cli_reading;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use nightcall::sched::id::ConnectionName;
+use nightcall::sched::act::{By, Deed, Pause, Scope, Skip, SkipWhat};
+use nightcall::sched::id::{ConnectionName, RunId, RunKind};
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::{Run, RunState};
 use nightcall::sched::step::{Change, ConnectionMemory, Missed, Saved};
@@ -82,6 +83,10 @@ suite! {
     a_lease_that_ran_out_is_worth_something_until_it_is_taken,
     a_fenced_commit_stores_nothing_of_any_kind,
     pruning_needs_no_lease_and_leaves_what_it_did_not_find,
+    pauses_and_wishes_to_skip_are_replaced_and_end,
+    what_passed_in_a_pause_is_loaded_until_it_runs_again,
+    acts_are_kept_in_order_and_pruned_by_age,
+    later_generations_that_ended_lately_are_known,
 }
 
 impl Subject {
@@ -965,6 +970,152 @@ async fn pruning_needs_no_lease_and_leaves_what_it_did_not_find(subject: &Subjec
 }
 
 /// Equal to the digit and to the order of keys, which equality of JSON objects does not see.
+fn by(who: &str) -> By {
+    By::new(who, Some("because"))
+}
+
+fn pause(scope: Scope, since: i64, until: Option<i64>) -> Pause {
+    Pause {
+        scope,
+        since: hour(since),
+        until: until.map(hour),
+        by: by("uid 1000"),
+    }
+}
+
+async fn pauses_and_wishes_to_skip_are_replaced_and_end(subject: &Subject) {
+    let lease = subject.lease().await;
+    let of_a = || Scope::Schedule(schedule("a"));
+    let skip = |of: &str, what| Skip {
+        series: series(of),
+        what,
+        at: hour(1),
+        by: by("uid 1000"),
+    };
+    let on = SkipWhat::On("2026-01-05".parse().unwrap());
+    let changes = [
+        Change::Paused(pause(of_a(), 1, None)),
+        Change::Paused(pause(Scope::All, 2, Some(9))),
+        Change::Paused(pause(of_a(), 1, Some(5))),
+        Change::Skip(skip("b/x", SkipWhat::Next(3))),
+        Change::Skip(skip("a/x", on)),
+        Change::Skip(skip("a/x", SkipWhat::At(hour(7)))),
+        Change::Skip(skip("b/x", SkipWhat::Next(2))),
+    ];
+    subject.commit(&lease, changes.to_vec()).await;
+    let saved = subject.load().await;
+    let all = [pause(Scope::All, 2, Some(9)), pause(of_a(), 1, Some(5))];
+    assert_eq!(saved.pauses, all);
+    let at = SkipWhat::At(hour(7));
+    let wishes = [
+        skip("a/x", at),
+        skip("a/x", on),
+        skip("b/x", SkipWhat::Next(2)),
+    ];
+    assert_eq!(saved.skips, wishes);
+    let ends = [
+        Change::Resumed(Scope::All),
+        Change::Unskip(series("b/x"), SkipWhat::Next(0)),
+        Change::Unskip(series("a/x"), on),
+        Change::Resumed(Scope::Schedule(schedule("z"))),
+    ];
+    subject.commit(&lease, ends.to_vec()).await;
+    let saved = subject.load().await;
+    assert_eq!(
+        (saved.pauses, saved.skips),
+        (all[1..].to_vec(), wishes[..1].to_vec())
+    );
+}
+
+async fn what_passed_in_a_pause_is_loaded_until_it_runs_again(subject: &Subject) {
+    let lease = subject.lease().await;
+    let skipped =
+        |of: &str, n, reason| finished(pending_at(of, n), Outcome::Skipped(reason), hour(n));
+    let paused = |of: &str, n| skipped(of, n, SkipReason::Paused);
+    let open = |of: &str| Change::Cursor {
+        series: series(of),
+        upto: hour(0),
+        definition: definition(&series(of)),
+    };
+    let mut again = pending_at("a/x", 4);
+    again.id.kind = RunKind::Generation(1);
+    let runs = [
+        paused("a/x", 1),
+        paused("a/x", 3),
+        paused("a/x", 4),
+        skipped("a/x", 5, SkipReason::Asked),
+        paused("a/x", 6),
+        paused("b/x", 3),
+        again,
+    ];
+    let mut changes: Vec<Change> = runs.iter().map(change).collect();
+    changes.extend([open("a/x"), open("b/x")]);
+    subject.commit(&lease, changes).await;
+    assert_eq!(subject.load().await.passed, []);
+    let of_a = Change::Paused(pause(Scope::Schedule(schedule("a")), 2, None));
+    subject.commit(&lease, vec![of_a]).await;
+    let ids = |saved: Saved| -> Vec<_> { saved.passed.into_iter().map(|d| d.run).collect() };
+    let found = ids(subject.load().await);
+    assert_eq!(found, [runs[1].id.clone(), runs[4].id.clone()]);
+    let all = Change::Paused(pause(Scope::All, 0, None));
+    subject.commit(&lease, vec![all]).await;
+    let found = ids(subject.load().await);
+    assert_eq!(found, [0, 1, 4, 5].map(|n| runs[n].id.clone()));
+    let many: Vec<Change> = (10..130).map(|n| change(&paused("a/x", n))).collect();
+    subject.commit(&lease, many).await;
+    let of_a = |id: &RunId| id.series == series("a/x");
+    let found: Vec<RunId> = ids(subject.load().await).into_iter().filter(of_a).collect();
+    let newest: Vec<RunId> = (30..130).map(|n| pending_at("a/x", n).id).collect();
+    assert_eq!(found, newest, "the newest hundred");
+}
+
+async fn acts_are_kept_in_order_and_pruned_by_age(subject: &Subject) {
+    let lease = subject.lease().await;
+    let deed = |n: i64, act: &str| Deed {
+        at: hour(n),
+        by: by("uid 1000"),
+        act: act.to_owned(),
+        schedule: Some(schedule("a")),
+        run: (n > 1).then(|| pending_at("a/x", n).id),
+        said: "it is done".to_owned(),
+    };
+    let all = [
+        deed(1, "pause"),
+        deed(2, "cancel"),
+        deed(2, "retry"),
+        deed(3, "resume"),
+    ];
+    let changes = all.iter().cloned().map(Change::Acted).collect();
+    subject.commit(&lease, changes).await;
+    let find = async |range| subject.store.deeds(range).await.unwrap();
+    assert_eq!(find(range(0, 9)).await, all);
+    assert_eq!(find(range(1, 2)).await, all[1..3]);
+    while subject.prune(hour(2), MANY, 1).await > 0 {}
+    assert_eq!(find(range(0, 9)).await, all[1..]);
+}
+
+async fn later_generations_that_ended_lately_are_known(subject: &Subject) {
+    let lease = subject.lease().await;
+    let again = |n, ended| {
+        let mut run = finished(pending_at("a/x", n), Outcome::Succeeded, hour(ended));
+        run.id.kind = RunKind::Generation(1);
+        run
+    };
+    let (lately, long_ago) = (again(5, 99), again(6, 7));
+    let planned = finished(pending_at("a/x", 5), Outcome::Failed, hour(99));
+    let runs = [&lately, &long_ago, &planned];
+    subject.commit(&lease, runs.map(change).to_vec()).await;
+    subject.commit(&lease, vec![Change::Mark(hour(100))]).await;
+    let recent: Vec<_> = subject
+        .load()
+        .await
+        .recent
+        .into_iter()
+        .map(|d| d.run)
+        .collect();
+    assert_eq!(recent, [lately.id]);
+}
+
 fn assert_same<T: PartialEq + std::fmt::Debug>(stored: &T, expected: &T) {
     assert_eq!(stored, expected);
     assert_eq!(format!("{stored:?}"), format!("{expected:?}"));

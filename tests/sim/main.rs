@@ -13,6 +13,7 @@ mod store;
 mod vendor;
 
 mod acts;
+mod acts_at_random;
 mod circuit;
 mod clock;
 mod clock_sweep;

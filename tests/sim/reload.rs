@@ -256,6 +256,20 @@ fn changed_limits_hold_from_now_on() {
 }
 
 #[test]
+fn a_connection_that_did_not_work_is_tried_at_once() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("00:30");
+    sim.vendor.down(unauthorized());
+    sim.run_to("01:20");
+    sim.vendor.up();
+    let asked = sim.vendor.asked.len();
+    done(sim.reload(Config::of([hourly("a")])));
+    assert_eq!(sim.vendor.asked.len(), asked + 1);
+    sim.run_for(secs(5));
+    assert_eq!(sim.state("a", "01:00"), "running");
+}
+
+#[test]
 fn what_is_remembered_of_a_connection_proves_absence_also_after_a_reload() {
     let mut sim = Sim::new(Config::of([hourly("a")]));
     sim.run_to("01:30");

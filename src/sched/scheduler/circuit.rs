@@ -84,6 +84,13 @@ impl Circuit {
         self.next_submit.map_or(now, |next| next.max(now))
     }
 
+    /// What was wrong may have been mended: the next request tries at once.
+    pub(super) fn try_at_once(&mut self, now: Mono) {
+        if let Some(outage) = &mut self.outage {
+            (outage.next, outage.pause) = (now, PAUSE_FIRST);
+        }
+    }
+
     /// A request leaves.
     pub(super) fn sent(&mut self, sequence: u64, submission: bool, now: Mono) {
         if let Some(outage) = &mut self.outage {

@@ -297,6 +297,7 @@ impl Scheduler {
                 host: new.host,
                 ..former
             };
+            new.circuit.try_at_once(now.mono);
         }
         place
     }

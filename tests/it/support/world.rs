@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nightcall::cli::serve::{History, Running};
+use nightcall::cli::serve::{History, Running, replacement};
 use nightcall::config::{self, Config};
 use nightcall::daemon::DaemonHandle;
 use nightcall::sandbox::{Sandbox, Scenario};
+use nightcall::sched::act::{Act, Acted, By};
 use nightcall::sched::id::{ClientKey, RunId, ScheduleName};
 use nightcall::sched::run::Run;
 use nightcall::sched::step::{FireRequest, Fired};
@@ -92,6 +93,14 @@ impl World {
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
+    /// The configuration as it stands takes the place of the one that a daemon has.
+    pub(crate) async fn reload(&self, night: &Night) -> Acted {
+        let (plan, clients) =
+            replacement(&self.config(), &self.zones).unwrap_or_else(|failure| panic!("{failure}"));
+        let by = By::new("test", Some("edited"));
+        night.handle.reload(plan, clients, by).await.unwrap()
+    }
+
     /// Starts the daemon.
     pub(crate) async fn start(&self) -> Night {
         let stop = CancellationToken::new();
@@ -141,6 +150,20 @@ impl Night {
             })
             .await
             .unwrap()
+    }
+
+    /// Does something that must not be refused; gives back the runs that it made or stops.
+    pub(crate) async fn act(&self, act: Act) -> Vec<RunId> {
+        match self.try_act(act).await {
+            Acted::Done { runs, .. } => runs,
+            Acted::Refused { message, .. } => panic!("{message}"),
+        }
+    }
+
+    /// Does something.
+    pub(crate) async fn try_act(&self, act: Act) -> Acted {
+        let by = By::new("test", None);
+        self.handle.act(act, by).await.unwrap()
     }
 
     /// Waits until a run has finished and tells its story.

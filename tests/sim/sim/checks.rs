@@ -85,6 +85,9 @@ impl Sim {
             Ask::Submit(submission) => {
                 assert!(matches!(run.state, RunState::Submitting { .. }), "{run:?}");
                 assert_eq!(submission.marker.run, key.run);
+                let mut pauses = self.store.pauses.values();
+                let held = pauses.any(|pause| pause.scope.holds(&key.run.series));
+                assert!(!held || run.even_paused, "{} leaves while paused", key.run);
                 let attempt = (key.run.clone(), submission.marker.attempt);
                 assert!(
                     self.submitted.insert(attempt),

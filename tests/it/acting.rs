@@ -1,0 +1,217 @@
+//! What people do to the real daemon, over its handle: reload, pause, cancel, retry.
+
+use std::time::Duration;
+
+use nightcall::sandbox::{Ending, Scenario, Script};
+use nightcall::sched::act::{Act, Acted, Retry, Scope};
+use nightcall::sched::id::{RunId, ScheduleName};
+use nightcall::sched::outcome::Outcome;
+use nightcall::sched::step::Fired;
+use nightcall::sched::time::{TimeRange, Timestamp};
+
+use crate::support::world::{Night, World};
+
+const ONE: &str = "
+[schedule.one]
+every = \"365d\"
+procedure = \"p.d.one()\"
+";
+const TWO: &str = "
+[schedule.two]
+every = \"365d\"
+procedure = \"p.d.two()\"
+";
+
+fn slow() -> Scenario {
+    Scenario {
+        script: Script::running(Duration::from_millis(700)),
+        ..Scenario::default()
+    }
+}
+
+async fn under_way(night: &Night, run: &RunId) {
+    let has_job = |r: &nightcall::sched::run::Run| r.id == *run && r.job.is_some();
+    night.until(|runs| runs.iter().any(has_job)).await;
+}
+
+fn message(acted: Acted) -> String {
+    match acted {
+        Acted::Done { message, .. } => message,
+        Acted::Refused { message, hint } => format!("refused: {message} / {hint}"),
+    }
+}
+
+#[tokio::test]
+async fn a_reload_brings_another_schedule_and_disturbs_no_live_run() {
+    let world = World::new(slow(), ONE).await;
+    let night = world.start().await;
+    let before = night.handle.status().config.clone();
+    let run = night.fire("one").await;
+    under_way(&night, &run).await;
+    world.write(&format!("{ONE}{TWO}"));
+    let said = message(world.reload(&night).await);
+    assert!(said.contains("2 series are planned: 1 added"), "{said}");
+    let two = night.run("two").await;
+    assert_eq!(two.run.outcome(), Some(Outcome::Succeeded));
+    assert_eq!(*two.run.config, *world.config().hash);
+    let one = night.finished(&run).await;
+    let what: Vec<&str> = one.records.iter().map(|r| r.what.as_ref()).collect();
+    assert_eq!(what, ["asked", "submitting", "accepted", "finished"]);
+    let after = night.handle.status().config.clone();
+    assert!(before != after && *after == *world.config().hash);
+    night.stop().await;
+    assert!(world.sandbox.world().with(|w| w.doubled()).is_empty());
+}
+
+#[tokio::test]
+async fn a_reload_that_is_refused_leaves_everything_as_it_was() {
+    let world = World::new(slow(), ONE).await;
+    let night = world.start().await;
+    let before = night.handle.status().config.clone();
+    let run = night.fire("one").await;
+    under_way(&night, &run).await;
+    let other = "[connection.other]\nbase_url = \"{base_url}\"\nprovider = \"bigquery\"\n\
+                 token = { file = \"token\" }\n{quick}\n[defaults]\nconnection = \"other\"\n";
+    world.write(&format!("{other}{TWO}"));
+    let said = message(world.reload(&night).await);
+    assert!(said.starts_with("refused: connection sandbox"), "{said}");
+    assert_eq!(night.handle.status().config, before);
+    assert!(matches!(night.try_fire("two").await, Fired::Refused { .. }));
+    let story = night.finished(&run).await;
+    assert_eq!(story.run.outcome(), Some(Outcome::Succeeded));
+    // Now that nothing needs it, it may go.
+    let said = message(world.reload(&night).await);
+    assert!(said.contains("1 added, 1 removed"), "{said}");
+    assert_eq!(
+        night.run("two").await.run.outcome(),
+        Some(Outcome::Succeeded)
+    );
+    night.stop().await;
+}
+
+#[tokio::test]
+async fn a_credential_that_was_mended_works_after_a_reload() {
+    let tables = "[connection.sandbox]\nbase_url = \"{base_url}\"\nprovider = \"bigquery\"\n\
+                  token = { file = \"wrong\" }\n{quick}\n[defaults]\nconnection = \"sandbox\"\n";
+    let world = World::new(Scenario::default(), &format!("{tables}{ONE}")).await;
+    std::fs::write(world.file("wrong"), "not-the-token").unwrap();
+    let night = world.start().await;
+    let run = night.fire("one").await;
+    world.write(&format!("{}{ONE}", tables.replace("wrong", "token")));
+    message(world.reload(&night).await);
+    let story = night.finished(&run).await;
+    assert_eq!(story.run.outcome(), Some(Outcome::Succeeded));
+    night.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_outlasts_the_daemon_and_is_on_record() {
+    let world = World::new(Scenario::default(), ONE).await;
+    let scope = || Scope::Schedule(ScheduleName::new("one").unwrap());
+    let night = world.start().await;
+    let until = None;
+    night
+        .act(Act::Pause {
+            scope: scope(),
+            until,
+        })
+        .await;
+    night.stop().await;
+    let night = world.start().await;
+    let Fired::Refused { message, .. } = night.try_fire("one").await else {
+        panic!("a paused schedule fires");
+    };
+    assert!(message.contains("paused"), "{message}");
+    assert_eq!(night.history().pauses().unwrap().len(), 1);
+    let catch_up = false;
+    night
+        .act(Act::Resume {
+            scope: scope(),
+            catch_up,
+        })
+        .await;
+    night.run("one").await;
+    let ever = TimeRange {
+        after: Timestamp::MIN,
+        upto: Timestamp::MAX,
+    };
+    let deeds = night.history().deeds(ever).unwrap();
+    let words: Vec<&str> = deeds.iter().map(|deed| deed.act.as_str()).collect();
+    assert_eq!(words, ["pause", "resume"]);
+    assert!(deeds.iter().all(|deed| deed.by.who() == "test"));
+    night.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_and_a_finished_one_says_that_it_has_ended() {
+    let scenario = Scenario {
+        script: Script::ending(vec![Ending::Stuck, Ending::Success]),
+        ..Scenario::default()
+    };
+    let world = World::new(scenario, ONE).await;
+    let night = world.start().await;
+    let run = night.fire("one").await;
+    under_way(&night, &run).await;
+    assert_eq!(
+        night.act(Act::Cancel { run: run.clone() }).await,
+        std::slice::from_ref(&run)
+    );
+    let story = night.finished(&run).await;
+    assert_eq!(story.run.outcome(), Some(Outcome::Cancelled));
+    assert!(story.records.iter().any(|r| r.what == "cancel_asked"));
+    let said = message(night.try_act(Act::Cancel { run: run.clone() }).await);
+    assert!(
+        said.starts_with("refused") && said.contains("has ended already"),
+        "{said}"
+    );
+    let retry = Retry {
+        run,
+        queue: false,
+        anyway: false,
+        even_paused: false,
+    };
+    let said = message(night.try_act(Act::Retry(retry)).await);
+    assert!(said.contains("by hand"), "{said}");
+    night.stop().await;
+}
+
+#[tokio::test]
+async fn a_planned_run_that_failed_is_retried_once_however_often_it_is_asked() {
+    let scenario = Scenario {
+        script: Script::ending(vec![Ending::fails("invalidQuery")]),
+        ..Scenario::default()
+    };
+    let tables = ONE.replace("365d", "1s") + "misfire = \"none\"\nretry = \"none\"\n";
+    let world = World::new(scenario, &tables).await;
+    let night = world.start().await;
+    let failed = |r: &&nightcall::sched::run::Run| r.outcome() == Some(Outcome::Failed);
+    let runs = night.until(|runs| runs.iter().any(|r| failed(&r))).await;
+    let run = runs.iter().find(failed).unwrap().id.clone();
+    world
+        .sandbox
+        .world()
+        .with(|w| w.scenario.script = Script::default());
+    let retry = |run: &RunId| {
+        Act::Retry(Retry {
+            run: run.clone(),
+            queue: true,
+            anyway: false,
+            even_paused: true,
+        })
+    };
+    let (one, two) = tokio::join!(night.try_act(retry(&run)), night.try_act(retry(&run)));
+    let made = |acted: &Acted| match acted {
+        Acted::Done { runs, .. } => Some(runs.clone()),
+        Acted::Refused { .. } => None,
+    };
+    let again = made(&one).or(made(&two)).unwrap();
+    assert_eq!(again.len(), 1);
+    let story = night.finished(&again[0]).await;
+    assert_eq!(story.run.outcome(), Some(Outcome::Succeeded));
+    night.stop().await;
+    let executed = world
+        .sandbox
+        .world()
+        .with(|w| w.executions(&again[0].to_string()));
+    assert_eq!(executed, 1);
+}
