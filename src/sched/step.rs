@@ -263,6 +263,18 @@ pub struct Missed {
     pub at: Timestamp,
 }
 
+impl Missed {
+    /// What became of the times, in words that follow them: not all that passes was missed.
+    pub fn verb(&self) -> String {
+        match self.reason {
+            SkipReason::Missed => "were missed".to_owned(),
+            SkipReason::Paused => "passed while paused".to_owned(),
+            SkipReason::Asked => "passed as somebody asked".to_owned(),
+            other => format!("passed: {}", other.word()),
+        }
+    }
+}
+
 /// What is remembered of a connection: it makes the absence of a job provable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionMemory {

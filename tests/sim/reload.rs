@@ -7,7 +7,7 @@ use nightcall::sched::schedule::Definition;
 
 use crate::setup::{
     Config, With, at, carto, cron, every, hourly, mins, permanent, secs, series, target, transient,
-    unreachable,
+    unauthorized, unreachable,
 };
 use crate::sim::{Kill, Sim, by_hand, denied, done, made, refused};
 use crate::vendor::{Life, Op, Passage};

@@ -101,11 +101,12 @@ impl Page<'_> {
             let zone = schedule.map_or(TimeZone::UTC, |s| s.trigger.zone().clone());
             let at = |t: Timestamp| words::instant(t, &zone, self.now);
             self.context.out.line(format!(
-                "{}: {} times after {} up to {} were missed",
+                "{}: {} times after {} up to {} {}",
                 words::series(&missed.series),
                 missed.count,
                 at(missed.range.after),
-                at(missed.range.upto)
+                at(missed.range.upto),
+                missed.verb()
             ))?;
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::cli::next::note;
 use crate::cli::select::when::When;
 use crate::cli::serve::store_failure;
 use crate::cli::words;
+use crate::sched::outcome::SkipReason;
 use crate::sched::step::{Missed, SavedSeries};
 use crate::sched::time::{Timestamp, between, earlier, later};
 use crate::sched::trigger::{DstGap, DstOverlap, Occurrence, Shape, Trigger, TriggerSpec};
@@ -147,10 +148,11 @@ impl Case<'_> {
         let head = occurrence.map_or_else(|| words::series(&self.series), |o| self.head(o));
         let mut text = vec![
             format!(
-                "{head}: did not run: {} times after {} up to {} were missed",
+                "{head}: did not run: {} times after {} up to {} {}",
                 missed.count,
                 self.told(missed.range.after),
-                self.told(missed.range.upto)
+                self.told(missed.range.upto),
+                missed.verb()
             ),
             format!(
                 "{}; decided at {}, when the daemon ran again",
@@ -158,7 +160,8 @@ impl Case<'_> {
                 self.told(missed.at)
             ),
         ];
-        if let Some(definition) = self.definition {
+        let missed_for_good = missed.reason == SkipReason::Missed;
+        if let Some(definition) = self.definition.filter(|_| missed_for_good) {
             let policy = &definition.policies.misfire;
             text.push(format!(
                 "misfire = {{ catch_up = \"{}\", window = \"{}\" }}",
