@@ -1,14 +1,22 @@
 //! What people do to the real daemon, over its handle: reload, pause, cancel, retry.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nightcall::daemon::{ChoreSettings, Daemon, DaemonHandle, Parts, SystemClock, Undecided};
 use nightcall::sandbox::{Ending, Scenario, Script};
-use nightcall::sched::act::{Act, Acted, Retry, Scope};
-use nightcall::sched::id::{RunId, ScheduleName};
+use nightcall::sched::act::{Act, Acted, By, Deed, Retry, Scope};
+use nightcall::sched::id::{ClientKey, RunId, ScheduleName, SeriesId};
 use nightcall::sched::outcome::Outcome;
-use nightcall::sched::step::Fired;
-use nightcall::sched::time::{TimeRange, Timestamp};
+use nightcall::sched::run::Run;
+use nightcall::sched::step::{Change, FireRequest, Fired, Missed, Saved};
+use nightcall::sched::time::{TimeRange, TimeZone, Timestamp, civil};
+use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
+use nightcall::systemd::Notifier;
+use tokio_util::sync::CancellationToken;
 
+use crate::support::memory_store::MemoryStore;
 use crate::support::world::{Night, World};
 
 const ONE: &str = "
@@ -214,4 +222,126 @@ async fn a_planned_run_that_failed_is_retried_once_however_often_it_is_asked() {
         .world()
         .with(|w| w.executions(&again[0].to_string()));
     assert_eq!(executed, 1);
+}
+
+// ---- a store that refuses an act -----------------------------------------------------------------------------------
+
+/// A store that cannot take the next act.
+#[derive(Default)]
+struct Sick {
+    inner: MemoryStore,
+    refuses: AtomicBool,
+}
+
+impl Store for Sick {
+    fn instance(&self, wanted: Option<String>) -> Reply<'_, String> {
+        self.inner.instance(wanted)
+    }
+    fn acquire(&self, holder: Holder, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
+        self.inner.acquire(holder, trust, now)
+    }
+    fn renew(&self, lease: Lease, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
+        self.inner.renew(lease, trust, now)
+    }
+    fn release(&self, lease: Lease) -> Reply<'_, ()> {
+        self.inner.release(lease)
+    }
+    fn load(&self) -> Reply<'_, Saved> {
+        self.inner.load()
+    }
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+        let act = changes.iter().any(|c| matches!(c, Change::Acted(_)));
+        if act && self.refuses.swap(false, Ordering::Relaxed) {
+            let sick = StoreError::Unavailable("the disk is full".to_owned());
+            return Box::pin(std::future::ready(Err(sick)));
+        }
+        self.inner.commit(lease, changes)
+    }
+    fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {
+        self.inner.runs(query)
+    }
+    fn story(&self, run: RunId) -> Reply<'_, Option<Story>> {
+        self.inner.story(run)
+    }
+    fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
+        self.inner.missed(series, range)
+    }
+    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
+        self.inner.deeds(range)
+    }
+    fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
+        self.inner.maintain(chore)
+    }
+}
+
+/// Asks for a run of a schedule until the store can be used again.
+async fn fired(handle: &DaemonHandle, schedule: &str, key: &str) -> Fired {
+    loop {
+        let asked = handle.fire(FireRequest {
+            schedule: ScheduleName::new(schedule).unwrap(),
+            set: None,
+            key: ClientKey::new(key).unwrap(),
+            overrides: serde_json::Map::new(),
+            as_of: None,
+            queue: false,
+            anyway: false,
+            even_paused: false,
+        });
+        match asked.await {
+            Ok(fired) => return fired,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_again() {
+    let world = World::new(Scenario::default(), ONE).await;
+    let (plan, clients) = world.replacement();
+    let store = Arc::new(Sick::default());
+    let stop = CancellationToken::new();
+    let (daemon, handle) = Daemon::new(Parts {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        clients,
+        clock: Arc::new(SystemClock),
+        plan,
+        chores: ChoreSettings {
+            keep_days: 1,
+            keep_runs: 10,
+            doctor_at: civil::time(17, 0, 0, 0),
+            doctor_zone: TimeZone::UTC,
+            zone_data: Arc::new(String::new),
+        },
+        instance: None,
+        systemd: Notifier::from_env(),
+        stop: stop.clone(),
+    })
+    .await
+    .unwrap();
+    let running = tokio::spawn(daemon.run());
+    assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
+    let before = handle.status().config.clone();
+    world.write(&format!("{ONE}{TWO}"));
+    let reload = async || {
+        let (plan, clients) = world.replacement();
+        handle.reload(plan, clients, By::new("test", None)).await
+    };
+    store.refuses.store(true, Ordering::Relaxed);
+    let asked = reload().await;
+    assert!(matches!(asked, Err(Undecided::Unusable(_))), "{asked:?}");
+    let two = fired(&handle, "two", "k2").await;
+    assert!(
+        matches!(two, Fired::Refused { .. }),
+        "the former plan is in force: {two:?}"
+    );
+    assert_eq!(handle.status().config, before);
+    assert!(matches!(reload().await, Ok(Acted::Done { .. })));
+    assert!(matches!(fired(&handle, "two", "k3").await, Fired::Run(_)));
+    let ever = TimeRange {
+        after: Timestamp::MIN,
+        upto: Timestamp::MAX,
+    };
+    assert_eq!(store.deeds(ever).await.unwrap().len(), 1);
+    stop.cancel();
+    running.await.unwrap().unwrap();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nightcall::cli::serve::{History, Running, replacement};
 use nightcall::config::{self, Config};
-use nightcall::daemon::DaemonHandle;
+use nightcall::daemon::{Clients, DaemonHandle, Plan};
 use nightcall::sandbox::{Sandbox, Scenario};
 use nightcall::sched::act::{Act, Acted, By};
 use nightcall::sched::id::{ClientKey, RunId, ScheduleName};
@@ -99,6 +99,12 @@ impl World {
             replacement(&self.config(), &self.zones).unwrap_or_else(|failure| panic!("{failure}"));
         let by = By::new("test", Some("edited"));
         night.handle.reload(plan, clients, by).await.unwrap()
+    }
+
+    /// What a daemon takes of the configuration as it stands.
+    pub(crate) fn replacement(&self) -> (Plan, Clients) {
+        let parts = replacement(&self.config(), &self.zones);
+        parts.unwrap_or_else(|failure| panic!("{failure}"))
     }
 
     /// Starts the daemon.
