@@ -711,6 +711,33 @@ fn a_job_of_a_retry_that_an_older_database_does_not_know_is_taken_in() {
     assert_eq!(outcome_of(&sim, &id[0]), SUCCEEDED);
 }
 
+#[test]
+fn a_retry_of_a_run_that_an_older_database_never_planned_is_taken_in_and_the_run_is_on_record() {
+    let mut sim = Sim::new(Config::of([hourly("a"), hourly("b")]));
+    sim.vendor.usual = Some(Life::succeeds(mins(30)));
+    sim.run_to("01:50");
+    let copy = sim.store.clone();
+    sim.vendor.down(unreachable());
+    sim.run_to("02:05");
+    done(sim.cancel(run_id("a", "02:00")));
+    sim.vendor.up();
+    sim.run_to("02:06");
+    let id = done(sim.retry("a", "02:00"));
+    sim.run_to("02:10");
+    sim.stop();
+    sim.restore(copy);
+    sim.start();
+    sim.run_to("02:50");
+    assert_eq!(sim.vendor.jobs_of(&id[0]).len(), 1);
+    assert_eq!(outcome_of(&sim, &id[0]), SUCCEEDED);
+    let missed = Some(Outcome::Skipped(SkipReason::Missed));
+    assert_eq!(
+        (sim.outcome("a", "02:00"), sim.jobs("a", "02:00")),
+        (missed, 0)
+    );
+    sim.store.check_coverage();
+}
+
 // ---- kills, and what is on record ----------------------------------------------------------------------------------
 
 /// A day with every act, killed once at a step; what is refused because it was done already is no fault.

@@ -22,9 +22,9 @@ const CALM: Duration = Duration::from_secs(6 * 3600);
 #[test]
 fn whatever_people_do_in_whatever_order_nothing_is_lost_doubled_or_left_behind() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
-    let (from, upto) = match number("SIM_SEED") {
+    let (from, upto) = match number("ACT_SEED") {
         Some(seed) => (seed, seed + 1),
-        None => (0, number("SIM_SEEDS").unwrap_or(40)),
+        None => (0, number("ACT_SEEDS").unwrap_or(40)),
     };
     let mut tally = std::collections::BTreeMap::new();
     for seed in from..upto {
@@ -47,7 +47,7 @@ impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let seed = self.0;
-            eprintln!("again with: SIM_SEED={seed} cargo test --test sim whatever_people");
+            eprintln!("again with: ACT_SEED={seed} cargo test --test sim whatever_people");
         }
     }
 }
@@ -120,7 +120,7 @@ fn some_schedule(dice: &mut Dice, n: u64) -> Definition {
 }
 
 fn something_happens(sim: &mut Sim, dice: &mut Dice) {
-    match dice.below(14) {
+    match dice.below(15) {
         0 | 1 => {
             let point = dice.pick(&[Kill::BeforeCommit, Kill::AfterCommit, Kill::AfterEffects(1)]);
             sim.kill = Some((sim.steps + dice.between(1, 6) as usize, point));
@@ -140,11 +140,13 @@ fn something_happens(sim: &mut Sim, dice: &mut Dice) {
             sim.run_for(mins(dice.between(1, 20)));
             sim.vendor.up();
         }
-        4 => sim.step_clock(dice.between(0, 600) as i64 - 400),
+        4 if dice.percent(30) => sim.step_clock(-(dice.between(60, 900) as i64)),
+        4 => sim.step_clock(dice.between(0, 90) as i64 - 45),
         5 | 6 => {
             let config = edited(&sim.config, dice);
             let _ = sim.reload(config);
         }
+        8 if dice.percent(30) => an_old_copy(sim, dice),
         7 => {
             let schedule = some_name(sim, dice);
             let _ = sim.fire(
@@ -161,6 +163,31 @@ fn something_happens(sim: &mut Sim, dice: &mut Dice) {
                 asked_again(sim, act, first.as_ref());
             }
         }
+    }
+}
+
+/// The database is replaced by a copy that is some minutes old, while the vendor can be read.
+fn an_old_copy(sim: &mut Sim, dice: &mut Dice) {
+    sim.wait_until_running();
+    let copy = sim.store.clone();
+    for _ in 0..dice.between(1, 4) {
+        sim.run_for(mins(dice.between(1, 10)));
+        sim.wait_until_running();
+        if let Some(act) = some_act(sim, dice) {
+            let _ = sim.act(act);
+        }
+    }
+    sim.wait_until_running();
+    let chaos = sim.vendor.chaos.as_mut();
+    let faults = chaos.map(|chaos| std::mem::take(&mut chaos.faults));
+    sim.stop();
+    // What was on its way has arrived, and is listed.
+    sim.run_for(secs(120));
+    sim.restore(copy);
+    sim.start();
+    sim.run_for(mins(5));
+    if let (Some(chaos), Some(faults)) = (&mut sim.vendor.chaos, faults) {
+        chaos.faults = faults;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::sched::call::{ListedJob, Marker};
 use crate::sched::id::{RunId, RunKind};
 use crate::sched::machine::Event;
 use crate::sched::notice::{Notice, NoticeKind};
+use crate::sched::outcome::SkipReason;
 use crate::sched::run::{Origin, Run, RunState};
 use crate::sched::step::RECENT;
 use crate::sched::time::{Now, TimeZone, Timestamp, earlier};
@@ -94,6 +95,7 @@ impl Scheduler {
         if definition.target != self.connections[index].limits.target {
             return;
         }
+        self.decide_first(series, id, now);
         let key = (id.series.clone(), id.instant);
         self.decided.instants.insert(key);
         self.remember_identity(id);
@@ -112,6 +114,22 @@ impl Scheduler {
         let slot = self.plan_run(run, None, now);
         self.apply(slot, Event::Found(listed.job.clone()), now);
         self.remember(index, listed.job.clone(), listed.created, now);
+    }
+
+    /// A later generation shows that its occurrence was decided. What became of the planned run nobody knows: it is on
+    /// record as missed, so that it neither runs beside the later one nor is passed over in silence.
+    fn decide_first(&mut self, index: usize, id: &RunId, now: Now) {
+        let planned = RunId::planned(id.series.clone(), id.instant);
+        let series = &self.series[index];
+        let later = matches!(id.kind, RunKind::Generation(1..));
+        if !later || series.has_decided(id.instant) || self.is_on_record(&planned) {
+            return;
+        }
+        let before = earlier(id.instant, std::time::Duration::from_nanos(1));
+        let occurrence = series.trigger.after(before);
+        if let Some(occurrence) = occurrence.filter(|o| o.instant == id.instant) {
+            self.skip(index, &occurrence, SkipReason::Missed, Origin::Adopted, now);
+        }
     }
 
     /// Whether the store knew the run at the start: it names those of the last two days, and has all that were planned

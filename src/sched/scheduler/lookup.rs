@@ -379,8 +379,8 @@ impl Scheduler {
         };
         let mut ours: Vec<(&ListedJob, Marker)> =
             jobs.iter().filter_map(|l| Some((l, ours(l)?))).collect();
-        // Of several jobs of a run the last attempt counts.
-        ours.sort_by_key(|(_, marker)| Reverse(marker.attempt));
+        // Of several jobs of a run the last attempt counts; a generation is known before the next.
+        ours.sort_by_key(|(_, m)| (m.run.kind.clone(), Reverse(m.attempt)));
         for (listed, marker) in &ours {
             self.recognise(index, listed, marker, asked.kind == Kind::Sweep, now);
         }

@@ -357,7 +357,7 @@ impl Scheduler {
         slot
     }
 
-    fn skip(
+    pub(super) fn skip(
         &mut self,
         index: usize,
         occurrence: &Occurrence,
