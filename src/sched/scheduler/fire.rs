@@ -205,7 +205,14 @@ impl Scheduler {
             RunKind::Manual(key) => key,
             RunKind::Generation(0) => return,
             RunKind::Generation(_) => {
-                self.decided.later.insert(run.clone());
+                let later = &mut self.decided.later;
+                if later.len() >= KEYS {
+                    let oldest = later.iter().min_by_key(|run| run.instant).cloned();
+                    if let Some(oldest) = oldest {
+                        later.remove(&oldest);
+                    }
+                }
+                later.insert(run.clone());
                 return;
             }
         };
