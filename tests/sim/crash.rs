@@ -195,6 +195,27 @@ fn a_restored_database_takes_in_what_ran_whatever_its_misfire_policy_says_of_tho
 }
 
 #[test]
+fn a_restored_database_on_a_clock_that_runs_ahead_reads_the_list_by_the_vendors() {
+    let policy = catch_up(CatchUp::All, hours(12), 10);
+    let minutely = every("a", mins(1)).with(|d| d.policies.misfire = policy);
+    let mut sim = Sim::stopped(Config::of([minutely]));
+    sim.vendor.usual = Some(Life::succeeds(secs(10)));
+    // The daemon's clock shows four minutes more than the vendor's, too little to be doubted.
+    sim.skew = 240_000;
+    sim.start();
+    sim.run_to("01:56:30");
+    let copy = sim.store.clone();
+    sim.run_to("01:58:10");
+    sim.stop();
+    sim.restore(copy);
+    sim.start();
+    sim.run_to("02:03");
+    for time in ["02:00", "02:01", "02:02", "02:03"] {
+        assert_eq!(sim.jobs("a", time), 1, "{time}");
+    }
+}
+
+#[test]
 fn times_before_a_start_are_decided_soon_also_when_the_list_cannot_be_read() {
     let mut sim = Sim::new(Config::of([hourly("a")]));
     sim.run_to("01:30");

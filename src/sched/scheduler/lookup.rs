@@ -52,10 +52,33 @@ pub(super) struct Lookups {
 /// The one reading of the list after a start, before the first submission.
 #[derive(Debug, Default)]
 enum Sweep {
-    /// Since then, after so many tries in vain.
-    Due { since: Timestamp, tries: u32 },
+    /// Since then, by our clock or by the vendor's, after so many tries in vain.
+    Due {
+        since: Timestamp,
+        by_vendor: bool,
+        tries: u32,
+    },
     #[default]
     Done,
+}
+
+impl Sweep {
+    /// It was read; once more, from earlier on, when our clock turns out to be ahead of the one that dates jobs.
+    fn read(&mut self, asked: &Asked, date: Option<Timestamp>, now: Now) {
+        let ahead = date.map_or(Duration::ZERO, |date| between(date, now.wall));
+        *self = match self {
+            Self::Due {
+                by_vendor: false,
+                tries,
+                ..
+            } if ahead >= BEFORE / 2 => Self::Due {
+                since: earlier(asked.since, ahead),
+                by_vendor: true,
+                tries: *tries,
+            },
+            _ => Self::Done,
+        };
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -90,7 +113,11 @@ struct Narrow {
 impl Lookups {
     /// Asks for the reading after a start.
     pub(super) fn sweep_since(&mut self, since: Timestamp) {
-        self.sweep = Sweep::Due { since, tries: 0 };
+        self.sweep = Sweep::Due {
+            since,
+            by_vendor: false,
+            tries: 0,
+        };
     }
 
     /// Whether the reading after the start is done.
@@ -390,7 +417,7 @@ impl Scheduler {
         lookups.not_before = Some(asked.pair.plus(PAIR_EVERY));
         match &asked.kind {
             Kind::Sweep => {
-                lookups.sweep = Sweep::Done;
+                lookups.sweep.read(&asked, date, now);
                 lookups.not_before = None;
             }
             Kind::Proof => lookups.proof = Some(now.mono.plus(again)),
