@@ -375,3 +375,22 @@ fn doubt_lasts_no_longer_than_its_time_to_look() {
         "{finished}"
     );
 }
+
+#[test]
+fn a_doubt_that_outlived_its_time_in_an_outage_is_looked_up_before_it_is_given_up() {
+    let mut sim = verify();
+    sim.vendor.usual = Some(Life::succeeds(mins(90)));
+    sim.vendor
+        .next(Op::Submit, Passage::unsure_but_done(unavailable()));
+    sim.run_to("02:00:01");
+    sim.vendor.down(unavailable());
+    // The reading after a start begins at the mark, long after the intent: it cannot show the job.
+    sim.run_to("02:20");
+    sim.stop();
+    sim.run_to("02:20:05");
+    sim.start();
+    sim.run_to("02:50");
+    sim.vendor.up();
+    sim.run_to("02:55");
+    assert_eq!(sim.story("a", "02:00"), "planned submitting in_doubt found");
+}

@@ -284,17 +284,20 @@ impl Scheduler {
             return;
         };
         self.list_heard(index, &asked, &answer, now);
+        // Another list may begin after the intent, and so says nothing of a doubt.
+        let of_doubts = matches!(asked.kind, Kind::Narrow | Kind::Wide { .. });
         match answer {
-            ListAnswer::Jobs(jobs) => {
-                self.read_list(index, asked, &jobs, date, now);
-                self.hear_doubts(index, now);
-            }
+            ListAnswer::Jobs(jobs) => self.read_list(index, asked, &jobs, date, now),
             ListAnswer::Unsupported(_) => {
                 self.connections[index].lookups.readable = Some(false);
                 self.no_list(index, &asked, None, now);
-                self.hear_doubts(index, now);
             }
-            ListAnswer::NoAnswer(fault) => self.no_list(index, &asked, Some(&fault), now),
+            ListAnswer::NoAnswer(fault) => {
+                return self.no_list(index, &asked, Some(&fault), now);
+            }
+        }
+        if of_doubts {
+            self.hear_doubts(index, now);
         }
     }
 
