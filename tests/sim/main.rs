@@ -1,11 +1,13 @@
-//! The scheduler in virtual time, against a model store that believes nothing and a model vendor that can do everything
-//! that a vendor can do wrong. Scenarios show one thing each; `random.rs` looks for what nobody thought of.
+//! The scheduler in virtual time, against a model store that believes nothing. Scenarios show one thing each, with a
+//! vendor that follows a script; `night/` looks for what nobody thought of, at the sandbox's world.
 //!
 //! `SIM_SEEDS=5000 cargo test --test sim` tries more seeds, `SIM_SEED=42` only this one.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
-mod chaos;
+mod dice;
+#[path = "../expander/mod.rs"]
+mod expander;
 mod log;
 mod setup;
 mod sim;
@@ -13,7 +15,6 @@ mod store;
 mod vendor;
 
 mod acts;
-mod acts_at_random;
 mod circuit;
 mod clock;
 mod clock_sweep;
@@ -23,9 +24,9 @@ mod doubt;
 mod edits;
 mod hand;
 mod misfire;
+mod night;
 mod overlap;
 mod pace;
-mod random;
 mod reload;
 mod robust;
 mod table;

@@ -413,12 +413,6 @@ impl Sim {
         self.note(Line::ClockStepped(seconds));
     }
 
-    /// The clock is set right, and the system says so.
-    pub(crate) fn step_clock_to_zero(&mut self) {
-        self.skew = 0;
-        self.synchronised();
-    }
-
     fn note(&mut self, line: Line) {
         self.log.push(self.true_now(), line);
     }

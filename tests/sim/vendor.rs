@@ -12,7 +12,6 @@ use nightcall::sched::step::{
 };
 use nightcall::sched::time::Timestamp;
 
-use crate::chaos::Chaos;
 use crate::setup::{base, secs};
 
 /// What is asked of the vendor.
@@ -258,7 +257,6 @@ pub(crate) struct Vendor {
     always: HashMap<Op, Passage>,
     /// One connection does not work.
     pub(crate) down_for: Option<(&'static str, Fault)>,
-    pub(crate) chaos: Option<Chaos>,
     /// Its clock minus the true time, in seconds; no `Date` at all when `None`.
     pub(crate) date: Option<i64>,
     /// The list is refused for good.
@@ -350,10 +348,7 @@ impl Vendor {
         if let Some(passage) = self.always.get(&op) {
             return passage.clone();
         }
-        match &mut self.chaos {
-            Some(chaos) => chaos.passage(op),
-            None => Passage::fine(),
-        }
+        Passage::fine()
     }
 
     /// The request arrives; the answer that goes back, if it does.
@@ -426,11 +421,8 @@ impl Vendor {
         if let Some(life) = self.lives.pop_front() {
             return life;
         }
-        match (&mut self.chaos, &self.usual) {
-            (Some(chaos), _) => chaos.life(),
-            (None, Some(usual)) => usual.clone(),
-            (None, None) => Life::succeeds(secs(60)),
-        }
+        let usual = || Life::succeeds(secs(60));
+        self.usual.clone().unwrap_or_else(usual)
     }
 
     fn stands(&self, job: &JobId, t: Duration) -> PollAnswer {

@@ -2,7 +2,6 @@
 
 use nightcall::sched::act::{Act, Acted, By, Retry, Scope, SkipWhat};
 use nightcall::sched::id::{RunId, SetName};
-use nightcall::sched::scheduler::Snapshot;
 use nightcall::sched::step::{Input, Token};
 use nightcall::sched::time::Timestamp;
 
@@ -51,11 +50,6 @@ impl Sim {
         }
         assert!(self.steps <= steps + 1);
         self.answers.remove(&token)
-    }
-
-    pub(crate) fn snapshot_if_running(&self) -> Option<Snapshot> {
-        let scheduler = self.scheduler.as_ref()?;
-        Some(scheduler.snapshot(self.now()))
     }
 
     fn token(&mut self) -> Token {
