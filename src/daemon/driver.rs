@@ -123,9 +123,12 @@ impl Driver {
                         break;
                     }
                 }
+                if taken == GROUP {
+                    break;
+                }
                 match self.waiting() {
-                    Some(more) if taken < GROUP => next = more,
-                    _ => break,
+                    Some(more) => next = more,
+                    None => break,
                 }
             }
             let finished = self.finish(&scheduler, step, now).await;
@@ -225,26 +228,34 @@ impl Driver {
         now: Now,
     ) -> Result<(), StoreError> {
         patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
-        if !step.changes.is_empty() {
+        let slow = !step.changes.is_empty();
+        if slow {
             let commit = self.store.commit(self.lease.lease(), step.changes.clone());
             patiently(&self.systemd, &self.status, commit).await?;
-            // The disk may have taken its time: what leaves, leaves while the lease is trusted.
-            let now = self.clock.now();
-            patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         }
+        // It is durable: what is in force, what is told and what is answered no longer depend on the lease.
         if let Some((plan, clients)) = new {
             self.plan = plan;
             self.performer.exchange(clients);
         }
+        let late = lateness(&step.changes);
+        self.observer.observe(step.changes);
+        let mut leaving = Vec::new();
         for effect in step.effects {
             match effect {
                 Effect::Reply { token, fired } => self.asked.fired(token, fired),
                 Effect::Acted { token, acted } => self.asked.acted(token, acted),
-                effect => self.performer.perform(effect),
+                effect => leaving.push(effect),
             }
         }
-        let late = lateness(&step.changes);
-        self.observer.observe(step.changes);
+        if slow {
+            // The disk may have taken its time: what leaves, leaves while the lease is trusted.
+            let now = self.clock.now();
+            patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
+        }
+        for effect in leaving {
+            self.performer.perform(effect);
+        }
         self.report(scheduler, late, now);
         Ok(())
     }

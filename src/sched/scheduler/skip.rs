@@ -136,8 +136,10 @@ impl Scheduler {
             }
             SkipWhat::On(date) => {
                 // A time that a gap swallowed is placed on the next day at the latest.
-                let begins = start_of(date, trigger.zone());
-                let from = begins.map_or(undecided, |t| undecided.max(just_before(t)));
+                let Some(begins) = start_of(date, trigger.zone()) else {
+                    return Ok(Vec::new()); // beyond the end of time
+                };
+                let from = undecided.max(just_before(begins));
                 let first = coming(from).take_while(|o| o.civil.date() <= date);
                 let of_date = first.filter(runs).filter(|o| o.civil.date() == date);
                 of_date.take(NAMED + 1).map(|o| o.instant).collect()

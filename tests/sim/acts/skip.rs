@@ -109,6 +109,13 @@ fn what_does_not_come_cannot_be_skipped() {
 }
 
 #[test]
+fn a_date_beyond_the_calendar_is_refused_at_once() {
+    let mut sim = Sim::new(Config::of([every("a", mins(1))]));
+    // Looking for it among the minutes of eight thousand years would never end.
+    denied(sim.skip("a", SkipWhat::On(date(9999, 12, 31))));
+}
+
+#[test]
 fn a_skip_touches_nothing_that_already_runs() {
     let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |v| {
         v.usual = Some(Life::succeeds(mins(20)));
