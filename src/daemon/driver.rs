@@ -34,7 +34,7 @@ const NAP: Duration = Duration::from_secs(1);
 /// How things stand is shown at most so often.
 const REPORT: Duration = Duration::from_millis(200);
 /// At most so many inputs are taken in before they are committed.
-const GROUP: usize = 4096;
+pub(super) const GROUP: usize = 4096;
 /// How long a stop waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// The first pause before an unusable store is tried again, and the longest.

@@ -250,3 +250,68 @@ async fn stop_chores(chores: Option<Chores>) {
         chores.stop().await;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::sched::id::ClientKey;
+    use crate::sched::step::{FireRequest, Fired};
+    use crate::sched::time::civil;
+
+    #[tokio::test]
+    async fn what_comes_behind_a_full_group_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::sqlite::SqliteStore::open(&folder.path().join("n.db")).unwrap();
+        let stop = CancellationToken::new();
+        let (daemon, handle) = Daemon::new(Parts {
+            store: Arc::new(store),
+            clients: Clients::new(),
+            clock: Arc::new(SystemClock),
+            plan: Plan {
+                config: Arc::from("c"),
+                definitions: Vec::new(),
+                disabled: Vec::new(),
+                connections: Vec::new(),
+                observe: false,
+                zones: Arc::new(|name| TimeZone::get(name).ok()),
+            },
+            chores: ChoreSettings {
+                keep_days: 1,
+                keep_runs: 10,
+                doctor_at: civil::time(17, 0, 0, 0),
+                doctor_zone: TimeZone::UTC,
+                zone_data: Arc::new(String::new),
+            },
+            instance: None,
+            systemd: Notifier::default(),
+            stop: stop.clone(),
+        })
+        .await
+        .unwrap();
+        for _ in 0..driver::GROUP {
+            daemon.answers.try_send(Input::Wake).unwrap();
+        }
+        let asked = tokio::spawn(async move {
+            handle
+                .fire(FireRequest {
+                    schedule: ScheduleName::new("none").unwrap(),
+                    set: None,
+                    key: ClientKey::new("k").unwrap(),
+                    overrides: serde_json::Map::new(),
+                    as_of: None,
+                    queue: false,
+                    anyway: false,
+                    even_paused: false,
+                })
+                .await
+        });
+        tokio::task::yield_now().await;
+        let running = tokio::spawn(daemon.driver.run());
+        let answer = tokio::time::timeout(Duration::from_secs(10), asked).await;
+        stop.cancel();
+        running.await.unwrap().unwrap();
+        let answer = answer.expect("no answer within 10 s").unwrap();
+        assert!(matches!(answer, Ok(Fired::Refused { .. })), "{answer:?}");
+    }
+}

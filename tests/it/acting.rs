@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nightcall::daemon::{ChoreSettings, Daemon, DaemonHandle, Parts, SystemClock, Undecided};
+use nightcall::daemon::{
+    ChoreSettings, Clock, Daemon, DaemonHandle, Parts, SystemClock, Undecided,
+};
 use nightcall::sandbox::{Ending, Scenario, Script};
 use nightcall::sched::act::{Act, Acted, By, Deed, Retry, Scope};
 use nightcall::sched::id::{ClientKey, RunId, ScheduleName, SeriesId};
 use nightcall::sched::outcome::Outcome;
 use nightcall::sched::run::Run;
 use nightcall::sched::step::{Change, FireRequest, Fired, Missed, Saved};
-use nightcall::sched::time::{TimeRange, TimeZone, Timestamp, civil};
+use nightcall::sched::time::{Now, TimeRange, TimeZone, Timestamp, civil};
 use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
 use nightcall::systemd::Notifier;
 use tokio_util::sync::CancellationToken;
@@ -224,13 +226,32 @@ async fn a_planned_run_that_failed_is_retried_once_however_often_it_is_asked() {
     assert_eq!(executed, 1);
 }
 
-// ---- a store that refuses an act -----------------------------------------------------------------------------------
+// ---- a store that fails at an act ----------------------------------------------------------------------------------
 
-/// A store that cannot take the next act.
+/// A store that cannot take the next act, or takes long for it and cannot renew the lease afterwards.
 #[derive(Default)]
 struct Sick {
     inner: MemoryStore,
     refuses: AtomicBool,
+    is_slow: AtomicBool,
+    renews_nothing: AtomicBool,
+    clock: Arc<Leaping>,
+}
+
+/// The clocks of the machine, some time later after a slow commit.
+#[derive(Default)]
+struct Leaping(AtomicBool);
+
+impl Clock for Leaping {
+    fn now(&self) -> Now {
+        let now = SystemClock.now();
+        // Longer than a lease goes without being renewed.
+        let slow = Duration::from_secs(21) * u32::from(self.0.load(Ordering::Relaxed));
+        Now {
+            wall: now.wall + slow,
+            mono: now.mono.plus(slow),
+        }
+    }
 }
 
 impl Store for Sick {
@@ -241,6 +262,10 @@ impl Store for Sick {
         self.inner.acquire(holder, trust, now)
     }
     fn renew(&self, lease: Lease, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
+        if self.renews_nothing.load(Ordering::Relaxed) {
+            let sick = StoreError::Unavailable("the disk is full".to_owned());
+            return Box::pin(std::future::ready(Err(sick)));
+        }
         self.inner.renew(lease, trust, now)
     }
     fn release(&self, lease: Lease) -> Reply<'_, ()> {
@@ -254,6 +279,10 @@ impl Store for Sick {
         if act && self.refuses.swap(false, Ordering::Relaxed) {
             let sick = StoreError::Unavailable("the disk is full".to_owned());
             return Box::pin(std::future::ready(Err(sick)));
+        }
+        if act && self.is_slow.swap(false, Ordering::Relaxed) {
+            self.clock.0.store(true, Ordering::Relaxed);
+            self.renews_nothing.store(true, Ordering::Relaxed);
         }
         self.inner.commit(lease, changes)
     }
@@ -294,16 +323,13 @@ async fn fired(handle: &DaemonHandle, schedule: &str, key: &str) -> Fired {
     }
 }
 
-#[tokio::test]
-async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_again() {
-    let world = World::new(Scenario::default(), ONE).await;
+/// A daemon of one schedule on a store that may fail.
+async fn on(world: &World, store: &Arc<Sick>, stop: &CancellationToken) -> (Daemon, DaemonHandle) {
     let (plan, clients) = world.replacement();
-    let store = Arc::new(Sick::default());
-    let stop = CancellationToken::new();
-    let (daemon, handle) = Daemon::new(Parts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
+    Daemon::new(Parts {
+        store: Arc::clone(store) as Arc<dyn Store>,
         clients,
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&store.clock) as Arc<dyn Clock>,
         plan,
         chores: ChoreSettings {
             keep_days: 1,
@@ -317,7 +343,19 @@ async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_agai
         stop: stop.clone(),
     })
     .await
-    .unwrap();
+    .unwrap()
+}
+
+const EVER: TimeRange = TimeRange {
+    after: Timestamp::MIN,
+    upto: Timestamp::MAX,
+};
+
+#[tokio::test]
+async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_again() {
+    let world = World::new(Scenario::default(), ONE).await;
+    let (store, stop) = (Arc::new(Sick::default()), CancellationToken::new());
+    let (daemon, handle) = on(&world, &store, &stop).await;
     let running = tokio::spawn(daemon.run());
     assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
     let before = handle.status().config.clone();
@@ -337,11 +375,30 @@ async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_agai
     assert_eq!(handle.status().config, before);
     assert!(matches!(reload().await, Ok(Acted::Done { .. })));
     assert!(matches!(fired(&handle, "two", "k3").await, Fired::Run(_)));
-    let ever = TimeRange {
-        after: Timestamp::MIN,
-        upto: Timestamp::MAX,
-    };
-    assert_eq!(store.deeds(ever).await.unwrap().len(), 1);
+    assert_eq!(store.deeds(EVER).await.unwrap().len(), 1);
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_that_is_stored_is_in_force_and_told_though_the_lease_cannot_be_renewed_then() {
+    let world = World::new(Scenario::default(), ONE).await;
+    let (store, stop) = (Arc::new(Sick::default()), CancellationToken::new());
+    let (daemon, handle) = on(&world, &store, &stop).await;
+    let running = tokio::spawn(daemon.run());
+    assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
+    world.write(&format!("{ONE}{TWO}"));
+    let (plan, clients) = world.replacement();
+    let mut feed = handle.feed();
+    store.is_slow.store(true, Ordering::Relaxed);
+    let asked = handle.reload(plan, clients, By::new("test", None)).await;
+    store.renews_nothing.store(false, Ordering::Relaxed);
+    assert!(matches!(asked, Ok(Acted::Done { .. })), "{asked:?}");
+    assert_eq!(store.deeds(EVER).await.unwrap().len(), 1);
+    let told = std::iter::from_fn(|| feed.try_recv().ok());
+    let deeds = told.filter(|change| matches!(**change, Change::Acted(_)));
+    assert_eq!(deeds.count(), 1, "whoever follows hears of it");
+    assert!(matches!(fired(&handle, "two", "k2").await, Fired::Run(_)));
     stop.cancel();
     running.await.unwrap().unwrap();
 }
