@@ -146,7 +146,11 @@ impl Play<'_> {
         };
         let present = self.daemon.replace(frozen);
         let epoch_lost = self.lease_is_lost();
-        self.handle(vec![Input::Wake]);
+        match self.waits_for_store() {
+            // Its pause is over, too.
+            Some(process) => self.retry_store(process, secs(1)),
+            None => self.handle(vec![Input::Wake]),
+        }
         if present.is_some() {
             hold(3, epoch_lost, || "two processes hold the lease".to_owned());
             self.daemon = present;

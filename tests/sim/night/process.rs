@@ -146,6 +146,12 @@ impl Play<'_> {
         self.later(self.t + secs(1), Event::Retry(process, secs(1)));
     }
 
+    /// The process that will try again whether its store takes a commit.
+    pub(super) fn waits_for_store(&self) -> Option<u64> {
+        let daemon = self.daemon.as_ref()?;
+        daemon.scheduler.is_none().then_some(daemon.process)
+    }
+
     pub(super) fn retry_store(&mut self, process: u64, pause: Duration) {
         let waits = |d: &Daemon| d.process == process && d.scheduler.is_none();
         if !self.daemon.as_ref().is_some_and(waits) {
