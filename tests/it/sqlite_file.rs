@@ -360,35 +360,84 @@ fn a_folder_that_is_missing_or_no_folder_is_told() {
         let told = message(result);
         assert!(told.contains(path.to_str().unwrap()), "{told}");
     }
-    let told = message(SqliteStore::open(place.0.path()));
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_database_is_told_and_nothing_is_made_beside_it() {
+    let place = Place::new();
+    fs::create_dir(place.database()).unwrap();
+    let told = message(SqliteStore::open(&place.database()));
     assert!(told.contains("not a file"), "{told}");
+    assert_eq!(place.names(), ["nightcall.db"]);
 }
 
 /// Whether permissions hold for this user; they do not for root.
-fn permissions_hold(folder: &Path) -> bool {
-    fs::write(folder.join("probe"), b"").is_err()
+fn permissions_hold() -> bool {
+    let place = Place::new();
+    set_mode(place.0.path(), 0o555);
+    let hold = fs::write(place.0.path().join("probe"), b"").is_err();
+    set_mode(place.0.path(), 0o755);
+    hold
 }
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
+/// The environment variable that tells a child that it has no rights of root.
+const NO_RIGHTS: &str = "NIGHTCALL_TEST_WITHOUT_RIGHTS";
+
+/// This program with one of its tests, as a user for whom permissions hold; `None` where that cannot be.
+fn without_rights(test: &str) -> Option<std::process::Output> {
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let itself = std::env::current_exe().unwrap();
+    let able = |output: &std::process::Output| output.status.success();
+    let mut probe = Command::new("setpriv");
+    probe.args(nobody).arg(&itself).args(["--exact", "none"]);
+    probe.output().ok().filter(able)?;
+    let mut child = Command::new("setpriv");
+    child.args(nobody).arg(itself).args(["--exact", test]);
+    // Its folders are where everybody may make some.
+    child.env(NO_RIGHTS, "1").env_remove("TMPDIR");
+    child.output().ok()
+}
+
+/// Not a test of its own: run by the one below, as root in a process that has given up the rights of root.
 #[tokio::test]
-async fn a_read_only_file_or_folder_is_told_and_can_still_be_read() {
+async fn child_whose_folder_is_read_only() {
+    if std::env::var_os(NO_RIGHTS).is_some() {
+        a_read_only_place().await;
+    }
+}
+
+async fn a_read_only_place() {
+    assert!(permissions_hold(), "this user may do everything");
     let place = Place::new();
     closed_database(&place).await;
     set_mode(&place.database(), 0o440);
     set_mode(place.0.path(), 0o555);
-    if permissions_hold(place.0.path()) {
-        let told = message(SqliteStore::open(&place.database()));
-        assert!(told.contains("write"), "{told}");
-        let reader = SqliteReader::open(&place.database()).unwrap();
-        assert_eq!(reader.runs(&RunQuery::default()).unwrap().len(), 202);
-        set_mode(place.0.path(), 0o755);
-        let told = message(SqliteStore::open(&place.database()));
-        assert!(told.contains("read-only"), "{told}");
-    }
+    let told = message(SqliteStore::open(&place.database()));
+    assert!(told.contains("write"), "{told}");
+    let reader = SqliteReader::open(&place.database()).unwrap();
+    assert_eq!(reader.runs(&RunQuery::default()).unwrap().len(), 202);
     set_mode(place.0.path(), 0o755);
+    let told = message(SqliteStore::open(&place.database()));
+    assert!(told.contains("read-only"), "{told}");
+}
+
+#[tokio::test]
+#[allow(clippy::print_stderr)]
+async fn a_read_only_file_or_folder_is_told_and_can_still_be_read() {
+    if permissions_hold() {
+        return a_read_only_place().await;
+    }
+    let Some(child) = without_rights("sqlite_file::child_whose_folder_is_read_only") else {
+        eprintln!("left out: root may write everywhere, and setpriv cannot make it another user");
+        return;
+    };
+    let said = String::from_utf8_lossy(&child.stdout);
+    let passed = child.status.success() && said.contains("1 passed");
+    assert!(passed, "{said}");
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let path = place::resolve(path)?;
         place::on_this_machine(&path)?;
+        open::no_other_thing(&path)?;
         let lock = open::lock(&path)?;
         open::prepare(&path)?;
         let writer = Writer::open(path.clone(), lock)?;

@@ -91,6 +91,19 @@ pub(super) fn empty(path: &Path) -> StoreError {
     )
 }
 
+/// Refuses what is there but is no file, before anything is made beside it.
+pub(super) fn no_other_thing(path: &Path) -> Result<(), StoreError> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(unavailable(
+            path,
+            "it is not a file",
+            "name the file of the database",
+        )),
+        // What else may be wrong is told by whoever opens it.
+        _ => Ok(()),
+    }
+}
+
 /// Takes the lock of this database for as long as the file is kept; the lock goes with the process, however it ends.
 /// The path must be resolved: the lock is named after it, and a database has one lock, whatever leads to it.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
@@ -139,17 +152,12 @@ fn held_by(file: &mut File, place: &Path) -> StoreError {
     }
 }
 
-/// Makes sure that there is a database that is ours and sound, and makes an empty one when there is none. The lock
-/// must be held.
+/// Makes sure that there is a database that is ours and sound, and makes an empty one when there is none. It must be
+/// [no other thing](no_other_thing), and the lock must be held.
 pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => create(path),
         Err(error) => Err(unavailable(path, error, "let this user read and write it")),
-        Ok(found) if !found.is_file() => Err(unavailable(
-            path,
-            "it is not a file",
-            "name the file of the database",
-        )),
         Ok(found) if found.len() == 0 => Err(empty(path)),
         Ok(found) => inspect(path, found.len() <= CHECKED).map_err(|failure| failure.tell(path)),
     }
@@ -290,8 +298,8 @@ fn only_read(conn: &Connection) -> Result<(), Failure> {
     let found = migrate::version(conn)?;
     if found < migrate::KNOWN {
         return Err(StoreError::Unavailable(format!(
-            "the database has version {found}, written by an older nightcall; start the daemon \
-             once, it brings it to version {}",
+            "the database has version {found}, written by an older nightcall; restart the daemon \
+             (start it, if it does not run): it brings it to version {}",
             migrate::KNOWN
         ))
         .into());
