@@ -1,11 +1,13 @@
 //! Every database of a released version opens, is brought to the present version, and reads as it did.
 //!
 //! The databases lie in `tests/golden/store`, one for each version, written at its release by
-//! `cargo test --test it -- --ignored keep_a_database_of_this_version`. The present version is made anew each time.
+//! `NIGHTCALL_KEEP_DATABASE=1 cargo test --test it a_database_of_this_version`. The present version is made anew each
+//! time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nightcall::sched::act::{By, Deed, Pause, Scope, Skip, SkipWhat};
 use nightcall::sched::fault::{Fault, FaultClass};
 use nightcall::sched::id::ConnectionName;
 use nightcall::sched::outcome::{Outcome, SkipReason};
@@ -13,7 +15,7 @@ use nightcall::sched::run::{CancelWhy, Run, RunState};
 use nightcall::sched::step::{Change, ConnectionMemory, Missed};
 use nightcall::sched::time::{Mono, TimeRange, Timestamp};
 use nightcall::store::sqlite::{SqliteReader, SqliteStore};
-use nightcall::store::{RunQuery, Store};
+use nightcall::store::{RunQuery, Store, StoreError};
 
 use crate::support::memory_store::MemoryStore;
 use crate::support::runs::*;
@@ -33,8 +35,62 @@ pub(crate) fn kept() -> Vec<PathBuf> {
     kept
 }
 
-/// One run in each state, and one record of each kind. Kept as it is: the databases of old versions hold it.
-fn history() -> Vec<Change> {
+/// What the database of a version holds: all that could be stored then.
+fn history(version: u32) -> Vec<Change> {
+    let mut changes = first();
+    if version >= 2 {
+        changes.extend(acts());
+    }
+    changes
+}
+
+/// Since version 2: what people did, and what of it is in force. Kept as it is, like the one below.
+fn acts() -> Vec<Change> {
+    let by = |note| By::new("uid 1000", note);
+    let pause = |scope, since, until: Option<i64>| {
+        Change::Paused(Pause {
+            scope,
+            since: hour(since),
+            until: until.map(hour),
+            by: by(Some("the tables are moved")),
+        })
+    };
+    let skip = |of: &str, what| {
+        Change::Skip(Skip {
+            series: series(of),
+            what,
+            at: hour(3),
+            by: by(None),
+        })
+    };
+    let deed = |act: &str, of: Option<&Run>| {
+        Change::Acted(Deed {
+            at: hour(4),
+            by: by(Some("as it was asked for")),
+            act: act.to_owned(),
+            schedule: of.map(|run| run.id.series.schedule.clone()),
+            run: of.map(|run| run.id.clone()),
+            said: "it is done".to_owned(),
+        })
+    };
+    let skipped = |n, reason| finished(pending_at("s0/x", n), Outcome::Skipped(reason), hour(n));
+    let passed = skipped(2, SkipReason::Paused);
+    vec![
+        pause(Scope::Schedule(schedule("s0")), 1, None),
+        pause(Scope::All, 2, Some(9)),
+        skip("s0/x", SkipWhat::Next(3)),
+        skip("s0/x", SkipWhat::On("2026-01-05".parse().unwrap())),
+        skip("s1/x", SkipWhat::At(hour(7))),
+        change(&passed),
+        change(&skipped(3, SkipReason::Asked)),
+        deed("pause", None),
+        deed("retry", Some(&passed)),
+    ]
+}
+
+/// One run in each state, and one record of each kind that there was at first. Kept as it is: the databases of old
+/// versions hold it.
+fn first() -> Vec<Change> {
     let mono = |n: i64| Mono(n * 1_000_000_000);
     let states = [
         RunState::Pending,
@@ -124,8 +180,17 @@ async fn make(path: &Path) {
     let store = SqliteStore::open(path).unwrap();
     store.instance(Some("kept".to_owned())).await.unwrap();
     let lease = store.acquire(holder(1), TRUST, hour(0)).await.unwrap();
-    store.commit(lease.clone(), history()).await.unwrap();
+    let newest = history(version(path));
+    store.commit(lease.clone(), newest).await.unwrap();
     store.release(lease).await.unwrap();
+}
+
+/// The version of this program.
+pub(crate) fn newest() -> u32 {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    drop(SqliteStore::open(&path).unwrap());
+    version(&path)
 }
 
 /// The version that is written in the file.
@@ -134,11 +199,11 @@ pub(crate) fn version(path: &Path) -> u32 {
     u32::from_be_bytes(bytes[VERSION].try_into().unwrap())
 }
 
-/// It is brought to the present version and holds the history that was put into it.
-pub(crate) async fn reads_as_it_did(path: &Path) {
+/// It is brought to the present version and holds the history that was put into it by the version that made it.
+pub(crate) async fn reads_as_it_did(path: &Path, made_by: u32) {
     let expected = MemoryStore::default();
     let lease = expected.acquire(holder(1), TRUST, hour(0)).await.unwrap();
-    expected.commit(lease, history()).await.unwrap();
+    expected.commit(lease, history(made_by)).await.unwrap();
     let store = SqliteStore::open(path).unwrap();
     assert_eq!(store.instance(None).await.unwrap(), "kept");
     assert_eq!(store.load().await.unwrap(), expected.load().await.unwrap());
@@ -154,6 +219,8 @@ pub(crate) async fn reads_as_it_did(path: &Path) {
     };
     let missed = store.missed(None, ever).await.unwrap();
     assert_eq!(missed, expected.missed(None, ever).await.unwrap());
+    let deeds = store.deeds(ever).await.unwrap();
+    assert_eq!(deeds, expected.deeds(ever).await.unwrap());
     let lease = store.acquire(holder(1), TRUST, hour(6)).await.unwrap();
     store
         .commit(lease, vec![change(&pending_at("new/x", 6))])
@@ -170,8 +237,9 @@ async fn every_old_database_opens_and_reads_as_it_did() {
     for (source, number) in kept().into_iter().chain([present]).zip(0..) {
         let path = folder.path().join(format!("{number}.db"));
         fs::copy(&source, &path).unwrap();
-        assert!(version(&path) <= newest, "{}", source.display());
-        reads_as_it_did(&path).await;
+        let made_by = version(&path);
+        assert!(made_by <= newest, "{}", source.display());
+        reads_as_it_did(&path, made_by).await;
         assert_eq!(version(&path), newest, "{}", source.display());
         SqliteReader::open(&path).unwrap();
     }
@@ -190,5 +258,26 @@ async fn a_database_of_this_version_reads_as_it_was_made() {
         fs::create_dir_all(shelf()).unwrap();
         fs::copy(&made, &to).unwrap();
     }
-    reads_as_it_did(&made).await;
+    reads_as_it_did(&made, version(&made)).await;
+}
+
+#[test]
+fn whoever_only_reads_an_old_database_is_told_to_restart_the_daemon() {
+    let newest = newest();
+    let folder = tempfile::tempdir().unwrap();
+    let mut old = 0;
+    for source in kept() {
+        let (path, found) = (folder.path().join("old.db"), version(&source));
+        fs::copy(&source, &path).unwrap();
+        match SqliteReader::open(&path) {
+            Err(StoreError::Unavailable(told)) if found < newest => {
+                for part in [&format!("version {found}"), "restart the daemon"] {
+                    assert!(told.contains(part), "{told}");
+                }
+                old += 1;
+            }
+            other => assert!(other.is_ok() && found == newest, "{found}: {other:?}"),
+        }
+    }
+    assert!(old > 0, "no database of an old version is kept");
 }

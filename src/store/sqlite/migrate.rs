@@ -67,7 +67,7 @@ fn apply(conn: &mut Connection, migrations: &[&str], found: u32) -> Result<(), F
 mod tests {
     use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -161,11 +161,19 @@ mod tests {
 
     const CHILD: &str = "NIGHTCALL_TEST_MIGRATED_DATABASE";
 
+    /// The file by which the child tells that its migration begins.
+    fn begun(path: &Path) -> PathBuf {
+        path.with_extension("begun")
+    }
+
     /// Not a test of its own: run by the one below in a process of its own.
     #[test]
     fn child_that_migrates() {
         if let Some(path) = std::env::var_os(CHILD) {
-            apply(&mut opened(Path::new(&path)), &longer(), KNOWN).unwrap();
+            let path = Path::new(&path);
+            let mut conn = opened(path);
+            std::fs::write(begun(path), b"").unwrap();
+            apply(&mut conn, &longer(), KNOWN).unwrap();
         }
     }
 
@@ -182,22 +190,33 @@ mod tests {
             .unwrap()
     }
 
+    /// A child whose migration has just begun.
+    fn child_at_work(path: &Path) -> Child {
+        let mut child = start_child(path);
+        let since = Instant::now();
+        while !begun(path).exists() {
+            let patient = since.elapsed() < Duration::from_secs(30);
+            let ended = child.try_wait().unwrap();
+            assert!(patient && ended.is_none(), "it migrates nothing: {ended:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child
+    }
+
     #[test]
     fn a_process_killed_in_a_migration_leaves_the_version_before_and_the_next_one_completes_it() {
         let folder = tempfile::tempdir().unwrap();
+        let path = present(folder.path());
+        let mut child = child_at_work(&path);
         let since = Instant::now();
-        assert!(
-            start_child(&present(folder.path()))
-                .wait()
-                .unwrap()
-                .success()
-        );
+        assert!(child.wait().unwrap().success());
         let whole = since.elapsed();
+        assert!(migrated(&path), "the child migrates nothing");
         let mut cut_short = 0;
         for part in 1..=5 {
             let folder = tempfile::tempdir().unwrap();
             let path = present(folder.path());
-            let mut child = start_child(&path);
+            let mut child = child_at_work(&path);
             std::thread::sleep(whole * part / 6);
             child.kill().unwrap();
             child.wait().unwrap();
