@@ -903,35 +903,71 @@ async fn a_lease_that_ran_out_is_worth_something_until_it_is_taken(subject: &Sub
     assert_eq!(subject.load().await.mark, Some(hour(9)));
 }
 
+/// What the changes below would touch if they were stored.
+fn before_the_fence() -> Vec<Change> {
+    vec![
+        change(&pending_at("kept/x", 1)),
+        Change::Cursor {
+            series: series("kept/x"),
+            upto: hour(0),
+            definition: definition(&series("kept/x")),
+        },
+        Change::Paused(pause(Scope::All, 0, None)),
+        Change::Skip(skip("kept/x", SkipWhat::Next(3))),
+    ]
+}
+
+/// A change of the kind that comes after this one's, `None` after the last: the chain holds every kind. A new kind
+/// does not compile until it has its place here.
+fn of_the_next_kind(this: &Change) -> Option<Change> {
+    Some(match this {
+        Change::Run { .. } => Change::Missed(Missed {
+            series: series("a/x"),
+            range: range(0, 9),
+            count: 9,
+            reason: SkipReason::Missed,
+            at: hour(9),
+        }),
+        Change::Missed(_) => Change::Cursor {
+            series: series("a/x"),
+            upto: hour(1),
+            definition: definition(&series("a/x")),
+        },
+        Change::Cursor { .. } => Change::Closed {
+            series: series("kept/x"),
+            upto: hour(1),
+        },
+        Change::Closed { .. } => {
+            Change::Notice(notice("n", Some(&pending_at("kept/x", 1)), hour(1)))
+        }
+        Change::Notice(_) => Change::Mark(hour(1)),
+        Change::Mark(_) => Change::Connection {
+            name: ConnectionName::new("carto_dw").unwrap(),
+            memory: ConnectionMemory {
+                accepted: vec![(job("j"), hour(1))],
+                proven: None,
+            },
+        },
+        Change::Connection { .. } => {
+            Change::Paused(pause(Scope::Schedule(schedule("a")), 1, Some(9)))
+        }
+        Change::Paused(_) => Change::Resumed(Scope::All),
+        Change::Resumed(_) => Change::Skip(skip("a/x", SkipWhat::At(hour(7)))),
+        Change::Skip(_) => Change::Unskip(series("kept/x"), SkipWhat::Next(0)),
+        Change::Unskip(..) => Change::Acted(deed(1, "pause")),
+        Change::Acted(_) => return None,
+    })
+}
+
 async fn a_fenced_commit_stores_nothing_of_any_kind(subject: &Subject) {
     let store = &subject.store;
     let old = store.acquire(holder(71), TRUST, hour(0)).await.unwrap();
+    subject.commit(&old, before_the_fence()).await;
+    let kept = pending_at("kept/x", 1);
+    let (saved, story) = (subject.load().await, subject.story(&kept).await);
     store.acquire(holder(72), TRUST, hour(1)).await.unwrap();
-    let name = ConnectionName::new("carto_dw").unwrap();
-    let memory = ConnectionMemory {
-        accepted: vec![(job("j"), hour(1))],
-        proven: None,
-    };
-    let missed = Missed {
-        series: series("a/x"),
-        range: range(0, 9),
-        count: 9,
-        reason: SkipReason::Missed,
-        at: hour(9),
-    };
-    let cursor = Change::Cursor {
-        series: series("a/x"),
-        upto: hour(1),
-        definition: definition(&series("a/x")),
-    };
-    let changes = vec![
-        change(&pending_at("a/x", 1)),
-        cursor,
-        Change::Missed(missed),
-        Change::Mark(hour(1)),
-        Change::Notice(notice("n", None, hour(1))),
-        Change::Connection { name, memory },
-    ];
+    let run = change(&pending_at("a/x", 1));
+    let changes: Vec<Change> = std::iter::successors(Some(run), of_the_next_kind).collect();
     for change in changes
         .iter()
         .cloned()
@@ -944,9 +980,11 @@ async fn a_fenced_commit_stores_nothing_of_any_kind(subject: &Subject) {
             "{result:?}"
         );
     }
-    assert_eq!(subject.load().await, Saved::default());
-    assert_eq!(subject.runs(RunQuery::default()).await, []);
+    assert_eq!(subject.load().await, saved);
+    assert_eq!(subject.story(&kept).await, story);
+    assert_eq!(ids(&subject.runs(RunQuery::default()).await), ids(&[kept]));
     assert_eq!(store.missed(None, range(0, 99)).await.unwrap(), []);
+    assert_eq!(store.deeds(range(0, 99)).await.unwrap(), []);
 }
 
 async fn pruning_needs_no_lease_and_leaves_what_it_did_not_find(subject: &Subject) {
@@ -969,7 +1007,6 @@ async fn pruning_needs_no_lease_and_leaves_what_it_did_not_find(subject: &Subjec
     assert_eq!(ids(&left), ids(&[&runs[5..], &[late]].concat()));
 }
 
-/// Equal to the digit and to the order of keys, which equality of JSON objects does not see.
 fn by(who: &str) -> By {
     By::new(who, Some("because"))
 }
@@ -983,15 +1020,29 @@ fn pause(scope: Scope, since: i64, until: Option<i64>) -> Pause {
     }
 }
 
-async fn pauses_and_wishes_to_skip_are_replaced_and_end(subject: &Subject) {
-    let lease = subject.lease().await;
-    let of_a = || Scope::Schedule(schedule("a"));
-    let skip = |of: &str, what| Skip {
+fn skip(of: &str, what: SkipWhat) -> Skip {
+    Skip {
         series: series(of),
         what,
         at: hour(1),
         by: by("uid 1000"),
-    };
+    }
+}
+
+fn deed(n: i64, act: &str) -> Deed {
+    Deed {
+        at: hour(n),
+        by: by("uid 1000"),
+        act: act.to_owned(),
+        schedule: Some(schedule("a")),
+        run: (n > 1).then(|| pending_at("a/x", n).id),
+        said: "it is done".to_owned(),
+    }
+}
+
+async fn pauses_and_wishes_to_skip_are_replaced_and_end(subject: &Subject) {
+    let lease = subject.lease().await;
+    let of_a = || Scope::Schedule(schedule("a"));
     let on = SkipWhat::On("2026-01-05".parse().unwrap());
     let changes = [
         Change::Paused(pause(of_a(), 1, None)),
@@ -1071,14 +1122,6 @@ async fn what_passed_in_a_pause_is_loaded_until_it_runs_again(subject: &Subject)
 
 async fn acts_are_kept_in_order_and_pruned_by_age(subject: &Subject) {
     let lease = subject.lease().await;
-    let deed = |n: i64, act: &str| Deed {
-        at: hour(n),
-        by: by("uid 1000"),
-        act: act.to_owned(),
-        schedule: Some(schedule("a")),
-        run: (n > 1).then(|| pending_at("a/x", n).id),
-        said: "it is done".to_owned(),
-    };
     let all = [
         deed(1, "pause"),
         deed(2, "cancel"),
@@ -1116,6 +1159,7 @@ async fn later_generations_that_ended_lately_are_known(subject: &Subject) {
     assert_eq!(recent, [lately.id]);
 }
 
+/// Equal to the digit and to the order of keys, which equality of JSON objects does not see.
 fn assert_same<T: PartialEq + std::fmt::Debug>(stored: &T, expected: &T) {
     assert_eq!(stored, expected);
     assert_eq!(format!("{stored:?}"), format!("{expected:?}"));
