@@ -69,7 +69,7 @@ fn assert_told(machine: &Machine, name: &str, expected: &[&str]) {
     assert!(fits, "{name}: told {told:?}, not {expected:?}");
 }
 
-/// The job was asked to stop when its time limit had elapsed, and not earlier or later.
+/// The job was asked to stop when its time limit had elapsed, not earlier, and later only by what a busy machine takes.
 async fn stopped_in_time(machine: &Machine, name: &str, asked: Instant) {
     let ended = |m: &Machine| m.of("long").iter().any(|run| run.outcome().is_some());
     machine.until("the time limit of the long job", ended).await;
@@ -79,7 +79,7 @@ async fn stopped_in_time(machine: &Machine, name: &str, asked: Instant) {
         Some(Outcome::TimedOut),
         "{name}"
     );
-    let about = Duration::from_secs(6)..Duration::from_secs(14);
+    let about = Duration::from_secs(6)..Duration::from_secs(30);
     assert!(about.contains(&took), "{name}: stopped after {took:?}");
 }
 
@@ -130,7 +130,10 @@ async fn set_wrong_and_right(expected: &Expected) {
     machine.nothing_lost_nothing_twice(&name);
 }
 
-/// As many at a time as a machine with few cores can serve.
+/// As many daemons at a time as a machine with few cores can serve.
+const AT_ONCE: usize = 3;
+
+/// Plays all cases, some at a time.
 async fn each<T: Send + Sync + 'static>(all: &'static [T], at_once: usize, case: impl Case<T>) {
     let mut running = JoinSet::new();
     for one in all {
@@ -161,7 +164,7 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_wrong_and_right_again_loses_and_doubles_nothing() {
     static CASES: &[Expected] = &WRONG;
-    each(CASES, 7, set_wrong_and_right).await;
+    each(CASES, AT_ONCE, set_wrong_and_right).await;
 }
 
 /// The clock was behind all the time and is set right: the vendor's clock agrees with the new time.
@@ -187,7 +190,7 @@ async fn set_right(behind: &'static i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_right_is_believed_when_the_vendors_clock_agrees() {
     static CASES: [i64; 6] = [60, 360, HOUR, DAY, YEAR, 10 * YEAR];
-    each(&CASES, 6, set_right).await;
+    each(&CASES, AT_ONCE, set_right).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,20 +14,8 @@ pub(super) const READ_ONLY: i32 = 30;
 
 /// The library to load before all others.
 fn library() -> &'static Path {
-    static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = LIBRARY.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("shim.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/disk/shim.c");
-        let made = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .arg(&path)
-            .args([source, "-ldl"])
-            .status();
-        assert!(made.unwrap().success(), "the shim cannot be compiled");
-        (folder, path)
-    });
-    path
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| crate::support::preload::compiled("disk"))
 }
 
 /// How the files below a path behave for one program.

@@ -2,5 +2,6 @@
 
 pub(crate) mod arbitrary;
 pub(crate) mod memory_store;
+pub(crate) mod preload;
 pub(crate) mod runs;
 pub(crate) mod world;
