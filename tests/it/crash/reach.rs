@@ -49,7 +49,7 @@ impl Boundary {
             Self::ReplyWritten => Hit::at(&life.fresh("plain", "running").await),
             Self::PollHeld => held(life, O::Read, Fault::Silence, "plain/a@", running).await,
             Self::EndUnwritten => heard(life, O::Read, "plain/b@", running).await,
-            Self::EndWritten => Hit::at(&ended(life).await),
+            Self::EndWritten => Hit::at(&life.fresh("plain", "finished").await),
             Self::FailureUnwritten => {
                 let first = |row: &Row| row.is("running", 1);
                 heard(life, O::Read, "retried/", first).await
@@ -203,17 +203,6 @@ async fn cancel_written(life: &Life<'_>) -> Hit {
             return hit;
         }
     }
-}
-
-/// A run that ended well just now.
-async fn ended(life: &Life<'_>) -> Row {
-    life.until("a run that has just ended", || {
-        let rows = life.look().in_state("plain", "finished");
-        rows.into_iter()
-            .rev()
-            .find(|row| since(row.changed) < Duration::from_millis(20))
-    })
-    .await
 }
 
 /// A run whose first job has just failed.

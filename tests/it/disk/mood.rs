@@ -16,6 +16,9 @@ fn how_long() -> Duration {
     Duration::from_secs(seconds.unwrap_or(10))
 }
 
+/// Longer than a start takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn mood(place: &Place, dice: &mut Dice) -> &'static str {
     let shim = &place.shim;
     match dice.below(9) {
@@ -39,6 +42,7 @@ fn mood(place: &Place, dice: &mut Dice) -> &'static str {
 
 /// Starts it as a service manager does: again when the disk was too bad to start on.
 async fn started(place: &Place) -> Night<'_> {
+    let since = Instant::now();
     loop {
         let mut night = place.start();
         loop {
@@ -52,6 +56,8 @@ async fn started(place: &Place) -> Night<'_> {
                 place.shim.works();
                 break;
             }
+            let patient = since.elapsed() < PATIENCE;
+            assert!(patient, "it is not ready: {}", night.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

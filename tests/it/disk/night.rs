@@ -361,6 +361,20 @@ impl Heard {
             .any(|(_, text)| text.contains("STATUS=") && text.contains(words))
     }
 
+    /// Whether a sign of life came between a status with these words and the next one without them.
+    pub(super) fn alive_while(&self, words: &str) -> bool {
+        let heard = self.0.lock().unwrap();
+        let mut shown = false;
+        for line in heard.iter().flat_map(|(_, text)| text.lines()) {
+            match line.strip_prefix("STATUS=") {
+                Some(status) => shown = status.contains(words),
+                None if shown && line == "WATCHDOG=1" => return true,
+                None => {}
+            }
+        }
+        false
+    }
+
     /// The longest silence after it was ready.
     pub(super) fn longest_silence(&self) -> Duration {
         let heard = self.0.lock().unwrap();

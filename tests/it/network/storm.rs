@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nightcall::sandbox::{Operation, Scenario, Script, Span};
 use nightcall::sched::id::{RunId, SeriesId};
@@ -21,6 +21,8 @@ use crate::support::world::{Night, World};
 
 /// Everything ends so soon after the storm.
 const CALM: Duration = Duration::from_secs(40);
+/// Longer than it takes to tell an outage.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const CONNECTION: &str = r#"
 [connection.sandbox]
@@ -207,7 +209,10 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
             .iter()
             .any(|(kind, _)| *kind == NoticeKind::Incident)
     };
+    let begun = Instant::now();
     while !incident() {
+        let patient = begun.elapsed() < PATIENCE;
+        assert!(patient, "no outage is told: {:?}", told.lock().unwrap());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -13,6 +13,9 @@ const SOON: Duration = Duration::from_millis(400);
 /// Long enough never to pass in a test.
 const AGES: Duration = Duration::from_secs(600);
 
+/// Longer than anything takes that is waited for here.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A vendor on which this strikes the first creation.
 async fn striking(fault: Fault) -> Vendor {
     struck(Rule::on(Operation::Create, fault).nth(1)).await
@@ -61,7 +64,10 @@ async fn a_request_can_be_the_last_before_connections_are_refused() {
     vendor.try_create("r").await.unwrap_err();
     assert_eq!(vendor.accepted("r"), 0);
     // The listener goes a moment after the connection.
-    while !matches!(vendor.try_create("s").await, Err(error) if error.is_connect()) {}
+    let begun = Instant::now();
+    while !matches!(vendor.try_create("s").await, Err(error) if error.is_connect()) {
+        assert!(begun.elapsed() < PATIENCE, "connections are not refused");
+    }
     vendor.sandbox.accept_connections().await;
     vendor.create("t").await;
 }
@@ -70,8 +76,9 @@ async fn a_request_can_be_the_last_before_connections_are_refused() {
 async fn connections_are_accepted_again_after_a_while() {
     let vendor = Vendor::start(known(minute())).await;
     vendor.sandbox.refuse_connections(Some(SOON)).await;
-    let mut refused = 0;
+    let (mut refused, begun) = (0, Instant::now());
     while let Err(error) = vendor.try_create("r").await {
+        assert!(begun.elapsed() < PATIENCE, "never accepted again: {error}");
         refused += usize::from(error.is_connect());
     }
     assert!(refused > 0 && vendor.accepted("r") == 1);
