@@ -11,7 +11,7 @@ use nightcall::sched::act::{Deed, Pause, Scope, Skip};
 use nightcall::sched::id::{ConnectionName, RunId, RunKind, SeriesId};
 use nightcall::sched::notice::Notice;
 use nightcall::sched::outcome::{Outcome, SkipReason};
-use nightcall::sched::run::{Record, Run, RunState};
+use nightcall::sched::run::{Record, Run};
 use nightcall::sched::schedule::Definition;
 use nightcall::sched::step::{
     Change, ConnectionMemory, Decided, Missed, PASSED, Saved, SavedSeries,
@@ -384,11 +384,8 @@ impl State {
 
     /// A lost run whose job may still live.
     fn may_live(&self, run: &Run) -> bool {
-        let submitted = run.submitted.or(run.finished).unwrap_or(run.planned);
-        run.state == RunState::Finished(Outcome::Lost)
-            && self
-                .mark
-                .is_none_or(|mark| later(submitted, run.definition.timeout) > mark)
+        run.outcome() == Some(Outcome::Lost)
+            && self.mark.is_none_or(|mark| run.may_live_until() > mark)
     }
 
     fn is_recent(&self, run: &Run) -> bool {
