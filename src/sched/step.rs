@@ -377,7 +377,8 @@ pub struct Saved {
     pub series: Vec<SavedSeries>,
     /// Runs that are not finished, with both clocks at their last change.
     pub live: Vec<(Run, Now)>,
-    /// Lost runs whose job may still live: `submitted + timeout` is later than the mark.
+    /// Lost runs whose job may still live: `submitted + timeout` is later than [`RECENT`] before the mark, which is ahead
+    /// of a clock that was set back.
     pub lost: Vec<Run>,
     /// Identities decided in the last two days, so that nothing fires again after a change of zone data; and later
     /// generations that ended in these, so that their jobs are known.

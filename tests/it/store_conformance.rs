@@ -557,7 +557,8 @@ async fn lost_runs_are_loaded_while_their_job_may_live(subject: &Subject) {
     subject.commit(&lease, all.map(change).to_vec()).await;
     // without a mark nothing is known to have ended
     assert_eq!(subject.load().await.lost, [lost.clone(), ancient]);
-    for (mark, expected) in [(hour(6), vec![lost]), (hour(7), vec![])] {
+    // the mark may be ahead of a clock that was set back
+    for (mark, expected) in [(hour(7 + 47), vec![lost]), (hour(7 + 48), vec![])] {
         subject.commit(&lease, vec![Change::Mark(mark)]).await;
         assert_eq!(subject.load().await.lost, expected);
     }

@@ -3,8 +3,8 @@
 use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
 
-use crate::setup::{Config, With, hourly, hours, mins, secs};
-use crate::sim::Sim;
+use crate::setup::{Config, With, cron, hourly, hours, mins, run_id, secs};
+use crate::sim::{Sim, by_hand, done, made, refused};
 use crate::vendor::{Life, Op, Passage};
 
 const SUCCEEDED: Option<Outcome> = Some(Outcome::Succeeded);
@@ -87,6 +87,30 @@ fn a_step_back_fires_nothing_again() {
     sim.run_to("02:40");
     assert_eq!(sim.outcomes("a"), [SUCCEEDED, SUCCEEDED]);
     sim.store.check_coverage();
+}
+
+#[test]
+fn a_lost_job_occupies_its_series_also_when_the_clock_was_ahead_before_a_restart() {
+    let config = Config::of([cron("a", "0 1 * * *").with(|d| d.timeout = hours(2))]);
+    let mut sim = Sim::with_vendor(config, |vendor| {
+        vendor.usual = Some(Life::endless().disobedient());
+    });
+    sim.run_to("01:05");
+    done(sim.cancel(run_id("a", "01:00")));
+    sim.run_to("01:20");
+    assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Lost));
+    // The mark goes past the time until which the job may live.
+    sim.step_clock(4 * 3600);
+    sim.synchronised();
+    sim.run_to("01:22");
+    sim.step_clock(-4 * 3600);
+    sim.stop();
+    sim.start();
+    sim.run_to("01:25");
+    let answer = refused(sim.fire(by_hand("a", "k")));
+    assert!(answer.contains("its job may live"), "{answer}");
+    sim.run_to("03:05");
+    made(sim.fire(by_hand("a", "l")));
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl Model {
         let since = earlier(mark, Duration::from_secs(48 * 3600));
         let rows = || self.runs.values();
         let lost = |row: &&Row| {
-            row.run.outcome() == Some(Outcome::Lost) && row.run.may_live_until() > mark
+            row.run.outcome() == Some(Outcome::Lost) && row.run.may_live_until() > since
         };
         Saved {
             mark: self.mark,

@@ -203,12 +203,12 @@ pub(super) fn saved(conn: &Connection) -> Result<Saved, Failure> {
     let mark = mark(conn)?;
     let mut reader = Reader::new(conn);
     let live = reader.runs(&format!("WHERE state <> 'finished' ORDER BY {ORDER}"), [])?;
-    // Without a mark nothing is known to have ended.
+    // Without a mark nothing is known to have ended; and the mark may be ahead of a clock that was set back.
     let lost = reader.runs(
         &format!(
             "WHERE lost_until IS NOT NULL AND (?1 IS NULL OR lost_until > ?1) ORDER BY {ORDER}"
         ),
-        [mark.map(time)],
+        [mark.map(|mark| time(earlier(mark, RECENT)))],
     )?;
     let series = open_series(&mut reader)?;
     let pauses = acts::pauses(conn)?;

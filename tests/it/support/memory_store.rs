@@ -382,10 +382,11 @@ impl State {
         self.runs.values().map(|stored| &stored.run)
     }
 
-    /// A lost run whose job may still live.
+    /// A lost run whose job may still live, for all that the mark tells.
     fn may_live(&self, run: &Run) -> bool {
+        let since = self.mark.map(|mark| earlier(mark, RECENT));
         run.outcome() == Some(Outcome::Lost)
-            && self.mark.is_none_or(|mark| run.may_live_until() > mark)
+            && since.is_none_or(|since| run.may_live_until() > since)
     }
 
     fn is_recent(&self, run: &Run) -> bool {
