@@ -126,6 +126,13 @@ impl Ledger {
 
     /// From then on a series is planned with a trigger.
     fn begins(&mut self, series: &SeriesId, from: Timestamp, trigger: &TriggerSpec) {
+        let spans = self.spans.get(series);
+        let born = spans.is_none_or(|spans| spans.iter().all(|span| span.upto.is_some()));
+        // Everything up to the mark was decided without it.
+        let has_past = born && self.mark.is_some_and(|mark| from < mark);
+        hold(6, !has_past, || {
+            format!("{series} is new, and planned from {from} on")
+        });
         self.ends(series, from);
         self.spans.entry(series.clone()).or_default().push(Span {
             trigger: trigger.clone(),
