@@ -1,6 +1,7 @@
 //! Another configuration takes the place of the present one while runs are live.
 
 use nightcall::sched::act::SkipWhat;
+use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::RunState;
 use nightcall::sched::schedule::Definition;
@@ -346,6 +347,51 @@ fn a_series_that_is_occupied_stays_so() {
     let unknown = Some(Outcome::Skipped(SkipReason::PredecessorUnknown));
     assert_eq!(sim.outcome("a", "02:00"), unknown);
     assert_eq!(sim.snapshot().occupied.len(), 1);
+}
+
+#[test]
+fn a_connection_that_is_added_takes_no_finished_job_for_an_unknown_one() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("01:01:10");
+    assert_eq!(sim.outcome("a", "01:00"), SUCCEEDED);
+    let old = sim.config.clone();
+    // Its list is that of the same host.
+    let more = old.clone().with(|c| c.connections.push(other()));
+    let moved = old.clone().with(|c| {
+        c.connections[0].target = target("moved");
+        c.definitions[0].target = target("moved");
+    });
+    for config in [more, moved, old] {
+        done(sim.reload(config));
+        sim.run_for(secs(10));
+    }
+    sim.run_to("01:10");
+    let told = sim.notices(NoticeKind::Adopted);
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn what_has_ended_stays_so_when_its_schedule_and_connection_return() {
+    let once = |config: Config| config.with(|c| c.definitions[0].policies.retry.attempts = 1);
+    for (life, end) in [
+        (Life::succeeds(secs(5)), SUCCEEDED),
+        (Life::fails(secs(5), transient()), Some(Outcome::Failed)),
+    ] {
+        let mut sim = Sim::new(once(Config::of([hourly("a")])));
+        sim.vendor.lives.push_back(life);
+        sim.run_to("01:00:30");
+        assert_eq!(sim.outcome("a", "01:00"), end);
+        done(sim.reload(Config::of([]).with(|c| c.connections = vec![])));
+        sim.run_for(secs(10));
+        // With another attempt allowed, a run that is taken in again would have one.
+        done(sim.reload(Config::of([hourly("a")])));
+        sim.run_to("01:30");
+        assert_eq!(
+            (sim.outcome("a", "01:00"), sim.jobs("a", "01:00")),
+            (end, 1)
+        );
+        assert!(sim.notices(NoticeKind::Adopted).is_empty());
+    }
 }
 
 // ---- acts over a reload --------------------------------------------------------------------------------------------

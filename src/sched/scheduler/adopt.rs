@@ -55,7 +55,7 @@ impl Scheduler {
     /// id, so that its occurrence is not run again.
     fn adopt(&mut self, index: usize, listed: &ListedJob, marker: &Marker, now: Now) {
         let id = &marker.run;
-        if self.is_on_record(id) {
+        if self.is_on_record(index, id) {
             return;
         }
         let series = self.series_by_id.get(&id.series).copied();
@@ -95,7 +95,7 @@ impl Scheduler {
         if definition.target != self.connections[index].limits.target {
             return;
         }
-        self.decide_first(series, id, now);
+        self.decide_first(index, series, id, now);
         let key = (id.series.clone(), id.instant);
         self.decided.instants.insert(key);
         self.remember_identity(id);
@@ -118,11 +118,11 @@ impl Scheduler {
 
     /// A later generation shows that its occurrence was decided. What became of the planned run nobody knows: it is on
     /// record as missed, so that it neither runs beside the later one nor is passed over in silence.
-    fn decide_first(&mut self, index: usize, id: &RunId, now: Now) {
+    fn decide_first(&mut self, connection: usize, index: usize, id: &RunId, now: Now) {
         let planned = RunId::planned(id.series.clone(), id.instant);
         let series = &self.series[index];
         let later = matches!(id.kind, RunKind::Generation(1..));
-        if !later || series.has_decided(id.instant) || self.is_on_record(&planned) {
+        if !later || series.has_decided(id.instant) || self.is_on_record(connection, &planned) {
             return;
         }
         let before = earlier(id.instant, std::time::Duration::from_nanos(1));
@@ -132,20 +132,20 @@ impl Scheduler {
         }
     }
 
-    /// Whether the store knew the run at the start: it names those of the last two days, and has all that were planned
-    /// up to its mark.
-    fn is_on_record(&self, id: &RunId) -> bool {
+    /// Whether the store knew the run when the list of a connection was to be read: at a start it names those of the
+    /// last two days, and has all that were planned up to its mark.
+    fn is_on_record(&self, connection: usize, id: &RunId) -> bool {
+        let known = self.connections[connection].lookups.known;
         match &id.kind {
             // A run of today of an occurrence of whenever.
             RunKind::Generation(1..) => self.decided.later.contains(id),
-            _ if id.instant < earlier(self.known, RECENT) => true,
+            _ if id.instant < earlier(known, RECENT) => true,
             RunKind::Manual(client) => self.manual.contains_key(client),
             RunKind::Generation(0) => {
                 let series = self.series_by_id.get(&id.series);
                 let born = series.map_or(Timestamp::MIN, |index| self.series[*index].born);
                 let key = (id.series.clone(), id.instant);
-                self.decided.instants.contains(&key)
-                    || (id.instant <= self.known && id.instant > born)
+                self.decided.instants.contains(&key) || (id.instant <= known && id.instant > born)
             }
         }
     }

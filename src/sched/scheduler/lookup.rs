@@ -39,6 +39,8 @@ pub(super) struct Lookups {
     /// Runs in doubt.
     pub(super) doubts: BTreeSet<Slot>,
     sweep: Sweep,
+    /// Every occurrence up to here was on record when the reading was asked for.
+    pub(super) known: Timestamp,
     /// When the list is to be proven readable.
     proof: Option<Mono>,
     /// Not before.
@@ -111,8 +113,9 @@ struct Narrow {
 }
 
 impl Lookups {
-    /// Asks for the reading after a start.
-    pub(super) fn sweep_since(&mut self, since: Timestamp) {
+    /// Asks for the reading after a start, or after a connection came; every occurrence up to `known` is on record.
+    pub(super) fn sweep_since(&mut self, since: Timestamp, known: Timestamp) {
+        self.known = known;
         self.sweep = Sweep::Due {
             since,
             by_vendor: false,

@@ -12,7 +12,7 @@
 //! | time | meaning |
 //! |---|---|
 //! | `started` | when this scheduler was made |
-//! | `known` | every occurrence up to here was on record at the start |
+//! | `Lookups::known` | every occurrence up to here was on record when that job list was to be read |
 //! | `mark` | every occurrence of every open series up to here is decided; `mark_stored` is what the store has of it |
 //! | `Series::cursor` | every occurrence of that series up to here is decided |
 //! | `Series::born` | that series has no past before this |
@@ -176,8 +176,6 @@ pub struct Scheduler {
     /// Every occurrence of every open series up to here is decided.
     mark: Timestamp,
     mark_stored: Timestamp,
-    /// Every occurrence up to here was on record at the start.
-    known: Timestamp,
     mark_ahead_told: bool,
 
     /// Nothing more is decided or sent.

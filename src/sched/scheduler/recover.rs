@@ -48,7 +48,6 @@ impl Scheduler {
             clock: ClockWatch::new(saved.mark, now),
             mark,
             mark_stored: saved.mark.unwrap_or(Timestamp::MIN),
-            known: saved.mark.unwrap_or(Timestamp::MIN),
             mark_ahead_told: false,
             pauses: BTreeMap::new(),
             pause_ends: BTreeSet::new(),
@@ -82,7 +81,7 @@ impl Scheduler {
         scheduler.take_series(setup.definitions, saved.series, mark, zones, now);
         scheduler.take_acts(saved.skips, saved.passed);
         scheduler.take_runs(saved.live, saved.lost, now);
-        scheduler.sweep(mark);
+        scheduler.sweep(mark, saved.mark.unwrap_or(Timestamp::MIN));
         if scheduler.clock.doubtful() {
             scheduler.tell_away(saved.mark, now);
         }
@@ -187,7 +186,7 @@ impl Scheduler {
 
     /// Before the first submission each job list is read once, from the oldest cursor, or from the oldest run that could
     /// be submitted now: a database older than the world may not know that it was.
-    fn sweep(&mut self, mark: Timestamp) {
+    fn sweep(&mut self, mark: Timestamp, known: Timestamp) {
         for index in 0..self.connections.len() {
             let of_connection = self.runs.values().filter(|live| live.connection == index);
             let oldest = of_connection
@@ -195,7 +194,7 @@ impl Scheduler {
                 .map(|live| live.run.submitted.unwrap_or(live.run.id.instant))
                 .fold(mark, Timestamp::min);
             let lookups = &mut self.connections[index].lookups;
-            lookups.sweep_since(earlier(oldest, BEFORE));
+            lookups.sweep_since(earlier(oldest, BEFORE), known);
         }
     }
 

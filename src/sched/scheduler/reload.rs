@@ -134,6 +134,8 @@ impl Scheduler {
                 self.series
                     .push(Series::new(definition, trigger, from, Start::Newborn));
                 self.series[place].start = Start::Usual;
+                // A name that returns has its former past on record.
+                self.series[place].born = Timestamp::MIN;
                 self.go_on_from(place, from);
                 continue;
             };
@@ -246,7 +248,9 @@ impl Scheduler {
                     let memory = before.map(|c| c.memory.clone()).unwrap_or_default();
                     let place = self.add_connection(limits, memory, now);
                     let since = earlier(now.wall.min(self.mark), BEFORE);
-                    self.connections[place].lookups.sweep_since(since);
+                    // What this process made is on record, whatever the list shows.
+                    let known = self.mark;
+                    self.connections[place].lookups.sweep_since(since, known);
                 }
             }
         }
