@@ -8,7 +8,8 @@ use nightcall::sched::schedule::PollPlan;
 use nightcall::sched::step::ConnectionMemory;
 
 use crate::setup::{
-    Config, With, at, carto, connection, cron, hourly, hours, mins, permanent, secs, transient,
+    Config, With, at, carto, connection, cron, hourly, hours, http_502, mins, permanent, secs,
+    transient,
 };
 use crate::sim::Sim;
 use crate::vendor::{Life, Op, Passage};
@@ -195,6 +196,21 @@ fn with_on_timeout_another_attempt_follows_and_is_stopped_as_promptly() {
         );
     }
     assert_eq!(sim.store.notices.len(), 1);
+}
+
+#[test]
+fn a_time_limit_counts_over_a_restart_also_when_no_poll_is_ever_answered() {
+    let config = Config::of([hourly("a").with(|d| d.timeout = mins(30))]);
+    for poll in [Passage::unsure(http_502()), Passage::silence()] {
+        let mut sim = Sim::with_vendor(config.clone(), |v| v.usual = Some(Life::endless()));
+        sim.run_to("01:10");
+        sim.vendor.always(Op::Poll, poll);
+        sim.stop();
+        sim.start();
+        sim.run_to("01:59");
+        assert!(sim.vendor.count(Op::Cancel) > 0);
+        assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Lost));
+    }
 }
 
 #[test]

@@ -10,7 +10,8 @@ use nightcall::sched::outcome::Outcome;
 use nightcall::sched::policy::DoubtPolicy;
 
 use crate::setup::{
-    Config, SETTLE, With, at, cron, hourly, http_502, mins, secs, unavailable, unreachable,
+    Config, SETTLE, With, at, cron, hourly, http_502, mins, secs, unauthorized, unavailable,
+    unreachable,
 };
 use crate::sim::{Sim, by_hand, made};
 use crate::vendor::{Life, Op, Passage};
@@ -393,4 +394,55 @@ fn a_doubt_that_outlived_its_time_in_an_outage_is_looked_up_before_it_is_given_u
     sim.vendor.up();
     sim.run_to("02:55");
     assert_eq!(sim.story("a", "02:00"), "planned submitting in_doubt found");
+}
+
+#[test]
+fn a_doubt_ends_also_when_the_list_never_answers_again() {
+    type Trouble = fn(&mut Sim);
+    let troubles: [(&str, Trouble); 4] = [
+        ("nothing else", |_| {}),
+        ("a restart", |sim| {
+            sim.stop();
+            sim.start();
+        }),
+        ("a sleep", |sim| sim.suspend(mins(2))),
+        ("a hiccup", |sim| {
+            sim.vendor.next(Op::Poll, Passage::refused(unreachable()));
+        }),
+    ];
+    let lists = [
+        Passage::unsure(http_502()),
+        Passage::refused(unauthorized()),
+        Passage::lost_reply(),
+        Passage::silence(),
+    ];
+    for (name, trouble) in troubles {
+        for list in lists.clone() {
+            let mut sim = Sim::new(Config::of([hourly("a"), hourly("b")]));
+            sim.run_to("01:59:59");
+            sim.vendor.always(Op::List, list.clone());
+            sim.vendor.next(Op::Submit, Passage::lost_request());
+            sim.run_to("02:01");
+            trouble(&mut sim);
+            // A refused credential is an outage after a start, until another call goes well at 03:00.
+            sim.run_to("03:35");
+            let ends = ["a", "b"].map(|n| sim.outcome(n, "02:00"));
+            let expected = [Outcome::Lost, Outcome::Succeeded].map(Some);
+            assert_eq!(ends, expected, "after {name}, lists: {list:?}");
+        }
+    }
+}
+
+#[test]
+fn one_list_in_vain_after_a_start_gives_up_no_doubt() {
+    let mut sim = verify();
+    sim.vendor.next(Op::Submit, Passage::lost_reply());
+    sim.run_to("02:00:40");
+    sim.vendor.down(unreachable());
+    // The time to look is over before the vendor can be asked again.
+    sim.run_to("03:20");
+    sim.vendor.up();
+    sim.vendor.next(Op::List, Passage::unsure(http_502()));
+    sim.run_to("03:30");
+    assert_eq!(sim.outcome("a", "02:00"), Some(Outcome::Succeeded));
 }

@@ -64,6 +64,9 @@ two lists asked for after the settle time, with the vendor's clock near ours, di
 showed a job that is known to be there. Faults of the connection use up no attempt. `found` outside of `in_doubt` is a job
 of a later attempt than the database knows: the database was restored from a copy.
 
+After a start, a sleep or an outage nothing expires before the vendor was heard once. Three lists (for a run in doubt) or
+five polls in a row that tell nothing, while the connection works, count as heard.
+
 A pair that is not in this table is an illegal transition: it changes nothing, is told as a bug, and the series stands
 still until a person has looked.
 ";

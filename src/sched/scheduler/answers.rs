@@ -30,13 +30,12 @@ impl Scheduler {
             .as_ref()
             .and_then(Fault::connection)
             .is_some();
-        // Neither a stop that was noted nor silence says how the job stands.
-        let silent = matches!(
-            answer,
-            Answer::Cancel(_) | Answer::Poll(PollAnswer::NoAnswer(_))
-        );
-        if !of_connection && !silent {
-            live.fresh = true;
+        match &answer {
+            _ if of_connection => {}
+            // That a stop was noted does not say how the job stands.
+            Answer::Cancel(_) => {}
+            Answer::Poll(PollAnswer::NoAnswer(_)) => live.unheard(),
+            Answer::Submit(_) | Answer::Poll(_) => (live.fresh, live.silent) = (true, 0),
         }
         self.heard(index, key.sequence, connection_fault.as_ref(), now);
         match answer {

@@ -30,8 +30,8 @@ pub(super) const BEFORE: Duration = Duration::from_secs(120);
 const PROOF_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// The same while the clock is in doubt.
 const PROOF_IN_DOUBT: Duration = Duration::from_secs(60);
-/// So often the list is asked for in vain at the start before runs go without it.
-const SWEEP_TRIES: u32 = 3;
+/// So often the list is asked for in vain before runs go without it: after a start, or in doubt.
+const TRIES: u32 = 3;
 
 /// What a connection wants to know from the job list.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ pub(super) struct Lookups {
     narrow: Option<Narrow>,
     /// Whether the list could be read when it was last asked for.
     pub(super) readable: Option<bool>,
+    /// So often in a row it was asked for in vain because of runs in doubt, although the connection works.
+    vain: u32,
 }
 
 /// The one reading of the list after a start, before the first submission.
@@ -98,6 +100,14 @@ enum Kind {
     Narrow,
     Wide { anchor: JobId },
     Proof,
+}
+
+impl Kind {
+    /// Whether it is asked because of runs in doubt; another list may begin after the intent, and so says nothing of
+    /// them.
+    fn of_doubts(&self) -> bool {
+        matches!(self, Self::Narrow | Self::Wide { .. })
+    }
 }
 
 /// A list that shows none of the jobs in doubt.
@@ -287,8 +297,7 @@ impl Scheduler {
             return;
         };
         self.list_heard(index, &asked, &answer, now);
-        // Another list may begin after the intent, and so says nothing of a doubt.
-        let of_doubts = matches!(asked.kind, Kind::Narrow | Kind::Wide { .. });
+        let of_doubts = asked.kind.of_doubts();
         match answer {
             ListAnswer::Jobs(jobs) => self.read_list(index, asked, &jobs, date, now),
             ListAnswer::Unsupported(_) => {
@@ -353,11 +362,15 @@ impl Scheduler {
         let lookups = &mut self.connections[index].lookups;
         lookups.narrow = None;
         lookups.not_before = Some(now.mono.plus(PAIR_EVERY));
+        let in_vain = asked.kind.of_doubts() && !outage;
+        lookups.vain += u32::from(in_vain);
+        // A list that fails again and again is all that will be heard of the runs in doubt: they may expire.
+        let all_heard = in_vain && lookups.vain >= TRIES;
         match (&asked.kind, &mut lookups.sweep) {
             // An outage says nothing of the list, and nothing can be submitted meanwhile anyway.
             (Kind::Sweep, Sweep::Due { tries, .. }) => {
                 *tries += u32::from(!outage);
-                let given_up = *tries >= SWEEP_TRIES;
+                let given_up = *tries >= TRIES;
                 if fault.is_none() || given_up {
                     lookups.sweep = Sweep::Done;
                 }
@@ -368,6 +381,9 @@ impl Scheduler {
             }
             (Kind::Proof, _) => lookups.proof = Some(now.mono.plus(again)),
             _ => {}
+        }
+        if all_heard {
+            self.hear_doubts(index, now);
         }
     }
 
@@ -404,7 +420,8 @@ impl Scheduler {
         date: Option<Timestamp>,
         now: Now,
     ) {
-        self.connections[index].lookups.readable = Some(true);
+        let lookups = &mut self.connections[index].lookups;
+        (lookups.readable, lookups.vain) = (Some(true), 0);
         self.renew_proof(index, jobs, now);
         let ours = |listed: &'_ ListedJob| {
             let marker = listed.marker.clone()?;

@@ -87,6 +87,9 @@ pub struct Wake {
     pub mono: Option<Mono>,
 }
 
+/// So many polls in a row that tell nothing end the wait for a word of the vendor after a start, a sleep or an outage.
+const SILENT_POLLS: u32 = 5;
+
 /// The number of a live run within this process; numbers follow the order of planning.
 type Slot = u64;
 
@@ -97,8 +100,11 @@ struct Live {
     series: Option<usize>,
     connection: usize,
     awaiting: Option<Awaiting>,
-    /// The vendor has spoken of it in this process and since the last outage; until then nothing expires.
+    /// The vendor has spoken of it in this process and since the last outage, or was asked in vain often enough; until
+    /// then nothing expires.
     fresh: bool,
+    /// So many polls in a row told nothing, although the connection works.
+    silent: u32,
     /// The state word that is on record as unknown.
     unknown: Option<String>,
     /// The round of polls in which the vendor was last asked to stop its present job.
@@ -112,6 +118,12 @@ struct Live {
 }
 
 impl Live {
+    /// A poll told nothing. When that goes on, there is nothing more to be heard and time counts again.
+    fn unheard(&mut self) {
+        self.silent = self.silent.saturating_add(1);
+        self.fresh |= self.silent >= SILENT_POLLS;
+    }
+
     /// When a job that was asked to stop is given up: not before the vendor was asked, and said once how it stands.
     fn grace_ends(&self) -> Option<Mono> {
         match self.run.state {
@@ -311,6 +323,7 @@ impl Scheduler {
                 connection,
                 awaiting: None,
                 fresh: true,
+                silent: 0,
                 unknown: None,
                 cancel_round: None,
                 stop_asked: None,

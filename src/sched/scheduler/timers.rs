@@ -6,7 +6,7 @@ use super::{Scheduler, Slot};
 use crate::sched::fault::{Fault, FaultClass};
 use crate::sched::machine::{Context, Event};
 use crate::sched::policy::doubt::Finding;
-use crate::sched::run::RunState;
+use crate::sched::run::{CancelWhy, RunState};
 use crate::sched::step::{PollAnswer, SubmitAnswer};
 use crate::sched::time::{Mono, Now, Timestamp};
 
@@ -67,9 +67,10 @@ impl Scheduler {
             } => {
                 live.grace_ends().into_iter().for_each(&mut soonest);
                 // At once, and again every other round; after a start or an outage only when it was heard how the
-                // job stands.
+                // job stands, unless somebody wants it stopped: that waits for nothing.
                 let round = live.cancel_round;
-                let ask = fresh && round.is_none_or(|asked| *polls >= asked.saturating_add(2));
+                let wanted = fresh || run.cancel == Some(CancelWhy::Asked);
+                let ask = wanted && round.is_none_or(|asked| *polls >= asked.saturating_add(2));
                 if idle && now.mono < *next_poll {
                     soonest(*next_poll);
                 } else if idle && ask {
@@ -168,6 +169,9 @@ impl Scheduler {
             && now.mono >= awaiting.since.plus(answer_limit(limit))
         {
             live.awaiting = None;
+            if !matches!(live.run.state, RunState::Submitting { .. }) {
+                live.unheard();
+            }
             let sequence = awaiting.sequence;
             self.connections[live.connection]
                 .circuit

@@ -3,7 +3,7 @@
 use nightcall::sched::policy::OverlapPolicy;
 
 use super::{CANCELLED, SUCCEEDED, restart};
-use crate::setup::{Config, With, hourly, mins, run_id, unreachable};
+use crate::setup::{Config, With, hourly, http_502, mins, run_id, secs, unreachable};
 use crate::sim::{Sim, denied, done};
 use crate::vendor::{Life, Op, Passage};
 
@@ -95,4 +95,21 @@ fn who_waits_behind_a_run_that_is_cancelled_has_its_turn() {
     done(sim.cancel(run_id("a", "01:00")));
     sim.run_to("02:30");
     assert_eq!(sim.outcomes("a"), [CANCELLED, SUCCEEDED]);
+}
+
+#[test]
+fn a_wish_to_stop_leaves_at_once_also_when_the_job_was_not_heard_of_since_the_start() {
+    let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |v| {
+        v.usual = Some(Life::endless());
+    });
+    sim.run_to("01:10");
+    sim.vendor.always(Op::Poll, Passage::unsure(http_502()));
+    restart(&mut sim);
+    sim.run_for(secs(1));
+    done(sim.cancel(run_id("a", "01:00")));
+    sim.run_for(secs(1));
+    assert_eq!(sim.vendor.count(Op::Cancel), 1);
+    sim.vendor.up();
+    sim.run_to("01:20");
+    assert_eq!(sim.outcome("a", "01:00"), CANCELLED);
 }
