@@ -23,7 +23,7 @@ impl Scheduler {
         by: &By,
         now: Now,
     ) -> Result<Done, Refusal> {
-        self.decide_past(now)?;
+        self.decide_all_past(now)?;
         let chosen = self.chosen(schedule, set)?;
         let mut times: Vec<Timestamp> = Vec::new();
         let mut hit = Vec::new();
@@ -73,7 +73,7 @@ impl Scheduler {
         what: Option<SkipWhat>,
         now: Now,
     ) -> Result<Done, Refusal> {
-        self.decide_past(now)?;
+        self.decide_all_past(now)?;
         let key = what.map(|what| what.key());
         let mut taken = 0;
         for index in self.chosen(schedule, set)? {

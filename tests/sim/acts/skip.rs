@@ -6,7 +6,7 @@ use nightcall::sched::time::civil::date;
 use super::{ASKED, SUCCEEDED, restart};
 use crate::setup::{Config, at, cron, every, hourly, mins, series};
 use crate::sim::{Sim, denied, done};
-use crate::vendor::Life;
+use crate::vendor::{Life, Op, Passage};
 
 #[test]
 fn the_next_so_many_are_skipped_and_the_one_after_runs_also_over_a_restart() {
@@ -133,4 +133,36 @@ fn what_is_skipped_is_not_shown_as_the_next_to_run() {
     assert_eq!(sim.snapshot().next, [(series("b"), at("01:30"))]);
     done(sim.pause("b", None));
     assert!(sim.snapshot().next.is_empty());
+}
+
+/// Down from 01:30 to 03:30, and the list cannot be had at the start: 02:00 and 03:00 wait for it.
+fn while_the_past_waits(sim: &mut Sim) {
+    sim.stop();
+    sim.run_to("03:30");
+    sim.vendor.always(Op::List, Passage::silence());
+    sim.start();
+    sim.run_to("03:30:10");
+}
+
+#[test]
+fn while_the_past_waits_for_the_job_list_no_wish_to_skip_is_made_or_taken_back() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("01:30");
+    while_the_past_waits(&mut sim);
+    // It is meant for 04:00, and 02:00 would take it.
+    assert!(denied(sim.skip("a", SkipWhat::Next(1))).contains("just started"));
+    sim.vendor.up();
+    sim.run_to("03:31");
+    done(sim.skip("a", SkipWhat::Next(1)));
+    sim.run_to("04:30");
+    assert_eq!(sim.outcome("a", "04:00"), ASKED);
+
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("01:30");
+    done(sim.skip("a", SkipWhat::Next(2)));
+    while_the_past_waits(&mut sim);
+    assert!(denied(sim.unskip("a", None)).contains("just started"));
+    sim.vendor.up();
+    sim.run_to("03:50");
+    assert_eq!(sim.outcomes("a"), [SUCCEEDED, ASKED, ASKED]);
 }
