@@ -123,17 +123,27 @@ impl Scheduler {
         let fault = fault.filter(|_| kind.is_some());
         match self.connections[index].circuit.heard(sequence, fault, now) {
             Turn::None => {}
-            Turn::Opened => self.not_fresh(index, now),
+            Turn::Opened => self.cut_off(index, now),
             Turn::Incident => {
-                self.not_fresh(index, now);
+                self.cut_off(index, now);
                 self.tell_incident(index, now);
             }
             Turn::Recovered(outage) => self.tell_recovered(index, &outage, now),
         }
     }
 
+    /// What was sent may never have arrived: jobs are asked to stop anew, and their grace counts from there.
+    pub(super) fn cut_off(&mut self, index: usize, now: Now) {
+        let live = self.runs.values_mut();
+        for live in live.filter(|live| live.connection == index) {
+            live.silent = 0;
+            live.stop_anew();
+        }
+        self.not_fresh(index, now);
+    }
+
     /// Nothing expires before the vendor has spoken again.
-    pub(super) fn not_fresh(&mut self, index: usize, now: Now) {
+    fn not_fresh(&mut self, index: usize, now: Now) {
         let slots: Vec<Slot> = self
             .runs
             .iter_mut()

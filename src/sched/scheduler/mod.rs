@@ -90,6 +90,9 @@ pub struct Wake {
 /// So many polls in a row that tell nothing end the wait for a word of the vendor after a start, a sleep or an outage.
 const SILENT_POLLS: u32 = 5;
 
+/// So often the grace of a job that was asked to stop begins anew because of a sleep or an outage.
+const STOPS_LOST: u32 = 5;
+
 /// The number of a live run within this process; numbers follow the order of planning.
 type Slot = u64;
 
@@ -109,8 +112,11 @@ struct Live {
     unknown: Option<String>,
     /// The round of polls in which the vendor was last asked to stop its present job.
     cancel_round: Option<u32>,
-    /// When this process first asked the vendor to stop its present job; its grace counts from there.
+    /// When the vendor was first asked to stop its present job, in this process and since the last outage; its grace
+    /// counts from there.
     stop_asked: Option<Mono>,
+    /// How often that was forgotten.
+    stops_lost: u32,
     /// Since when it waits to be asked about.
     poll_since: Option<Mono>,
     timer: Option<Mono>,
@@ -122,6 +128,15 @@ impl Live {
     fn unheard(&mut self) {
         self.silent = self.silent.saturating_add(1);
         self.fresh |= self.silent >= SILENT_POLLS;
+    }
+
+    /// The request to stop may never have arrived. A bounded number of times: a vendor that is out whenever it is asked
+    /// to stop a job must not keep the grace from ending.
+    fn stop_anew(&mut self) {
+        if self.stop_asked.is_some() && self.stops_lost < STOPS_LOST {
+            self.stops_lost += 1;
+            (self.cancel_round, self.stop_asked) = (None, None);
+        }
     }
 
     /// When a job that was asked to stop is given up: not before the vendor was asked, and said once how it stands.
@@ -327,6 +342,7 @@ impl Scheduler {
                 unknown: None,
                 cancel_round: None,
                 stop_asked: None,
+                stops_lost: 0,
                 poll_since: None,
                 timer: None,
                 alarm: None,
@@ -405,6 +421,7 @@ impl Scheduler {
         if !matches!(live.run.state, RunState::Cancelling { .. }) {
             live.cancel_round = None;
             live.stop_asked = None;
+            live.stops_lost = 0;
         }
         match &live.run.state {
             RunState::Finished(outcome) => {

@@ -67,9 +67,10 @@ impl Scheduler {
             } => {
                 live.grace_ends().into_iter().for_each(&mut soonest);
                 // At once, and again every other round; after a start or an outage only when it was heard how the
-                // job stands, unless somebody wants it stopped: that waits for nothing.
+                // job stands, unless somebody wants it stopped: that waits for a connection only.
                 let round = live.cancel_round;
-                let wanted = fresh || run.cancel == Some(CancelWhy::Asked);
+                let asked = run.cancel == Some(CancelWhy::Asked);
+                let wanted = fresh || (asked && connection.circuit.outage().is_none());
                 let ask = wanted && round.is_none_or(|asked| *polls >= asked.saturating_add(2));
                 if idle && now.mono < *next_poll {
                     soonest(*next_poll);
@@ -112,7 +113,7 @@ impl Scheduler {
             });
         }
         for index in 0..self.connections.len() {
-            self.not_fresh(index, now);
+            self.cut_off(index, now);
         }
     }
 

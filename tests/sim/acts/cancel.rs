@@ -1,9 +1,10 @@
 //! Runs that somebody stops.
 
+use nightcall::sched::outcome::Outcome;
 use nightcall::sched::policy::OverlapPolicy;
 
 use super::{CANCELLED, SUCCEEDED, restart};
-use crate::setup::{Config, With, hourly, http_502, mins, run_id, secs, unreachable};
+use crate::setup::{Config, With, hourly, http_502, mins, run_id, secs, unavailable, unreachable};
 use crate::sim::{Sim, denied, done};
 use crate::vendor::{Life, Op, Passage};
 
@@ -112,4 +113,39 @@ fn a_wish_to_stop_leaves_at_once_also_when_the_job_was_not_heard_of_since_the_st
     sim.vendor.up();
     sim.run_to("01:20");
     assert_eq!(sim.outcome("a", "01:00"), CANCELLED);
+}
+
+#[test]
+fn a_request_to_stop_that_a_sleep_or_an_outage_swallowed_is_made_again() {
+    let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |v| {
+        v.usual = Some(Life::endless());
+    });
+    sim.run_to("01:10");
+    sim.vendor.next(Op::Cancel, Passage::lost_request());
+    done(sim.cancel(run_id("a", "01:00")));
+    sim.run_for(secs(1));
+    sim.suspend(mins(10));
+    sim.run_for(mins(10));
+    assert_eq!(sim.outcome("a", "01:00"), CANCELLED, "after a sleep");
+
+    sim.run_to("02:10");
+    sim.vendor.down(unreachable());
+    done(sim.cancel(run_id("a", "02:00")));
+    sim.run_to("02:30");
+    sim.vendor.up();
+    sim.run_to("02:45");
+    assert_eq!(sim.outcome("a", "02:00"), CANCELLED, "after an outage");
+}
+
+#[test]
+fn a_service_that_is_out_for_stop_requests_alone_keeps_no_job_for_ever() {
+    let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |v| {
+        v.usual = Some(Life::endless());
+    });
+    sim.run_to("01:10");
+    sim.vendor
+        .always(Op::Cancel, Passage::unsure(unavailable()));
+    done(sim.cancel(run_id("a", "01:00")));
+    sim.run_to("01:40");
+    assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Lost));
 }
