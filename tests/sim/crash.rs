@@ -7,10 +7,10 @@ use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::policy::CatchUp;
 
 use crate::setup::{
-    Config, With, at, catch_up, every, hourly, hours, http_502, mins, run_id, secs, series,
+    Config, With, at, catch_up, cron, every, hourly, hours, http_502, mins, run_id, secs, series,
     transient, unreachable,
 };
-use crate::sim::{Kill, Sim, by_hand, made};
+use crate::sim::{Kill, Sim, by_hand, done, made};
 use crate::vendor::{Life, Op, Passage};
 
 /// One hour with a success, a retry, a lost answer and a lost request, killed once at a step after the first hour.
@@ -281,6 +281,31 @@ fn a_restored_database_goes_on_with_the_last_attempt_of_a_run() {
             "a copy of 01:{minute:02}"
         );
     }
+}
+
+#[test]
+fn a_restored_database_runs_no_occurrence_on_that_was_run_again_since() {
+    let mut sim = Sim::new(Config::of([
+        cron("a", "0 1 * * *").with(|d| d.policies.retry.backoff = mins(20))
+    ]));
+    sim.vendor
+        .lives
+        .push_back(Life::fails(secs(5), transient()));
+    sim.run_to("01:05");
+    assert_eq!(sim.state("a", "01:00"), "backoff");
+    let copy = sim.store.clone();
+    // In the world it was cancelled and retried, and that succeeded.
+    done(sim.cancel(run_id("a", "01:00")));
+    done(sim.retry("a", "01:00"));
+    sim.run_to("01:10");
+    sim.stop();
+    sim.restore(copy);
+    sim.start();
+    sim.run_to("03:00");
+    assert_eq!(sim.jobs("a", "01:00"), 1);
+    assert_eq!(sim.vendor.jobs.len(), 2);
+    let ends = [Outcome::Cancelled, Outcome::Succeeded].map(Some);
+    assert_eq!(sim.outcomes("a"), ends);
 }
 
 #[test]

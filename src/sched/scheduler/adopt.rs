@@ -9,7 +9,7 @@ use crate::sched::id::{RunId, RunKind};
 use crate::sched::machine::Event;
 use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::SkipReason;
-use crate::sched::run::{Origin, Run, RunState};
+use crate::sched::run::{CancelWhy, Origin, Run, RunState};
 use crate::sched::step::RECENT;
 use crate::sched::time::{Now, TimeZone, Timestamp, earlier};
 use crate::sched::trigger::Fold;
@@ -96,6 +96,7 @@ impl Scheduler {
             return;
         }
         self.decide_first(index, series, id, now);
+        self.end_earlier(id, now);
         let key = (id.series.clone(), id.instant);
         self.decided.instants.insert(key);
         self.remember_identity(id);
@@ -129,6 +130,23 @@ impl Scheduler {
         let occurrence = series.trigger.after(before);
         if let Some(occurrence) = occurrence.filter(|o| o.instant == id.instant) {
             self.skip(index, &occurrence, SkipReason::Missed, Origin::Adopted, now);
+        }
+    }
+
+    /// A later generation shows that the runs of its occurrence before it had ended: those that an older database still
+    /// has live neither start again nor retry.
+    fn end_earlier(&mut self, id: &RunId, now: Now) {
+        let of = (&id.series, id.instant);
+        let earlier = |run: &RunId| {
+            (&run.series, run.instant) == of
+                && matches!(run.kind, RunKind::Generation(_))
+                && run.kind < id.kind
+        };
+        let live = self.runs.iter().filter(|(_, l)| earlier(&l.run.id));
+        let mut slots: Vec<_> = live.map(|(slot, _)| *slot).collect();
+        slots.sort_unstable();
+        for slot in slots {
+            self.apply(slot, Event::Cancel(CancelWhy::Superseded), now);
         }
     }
 
