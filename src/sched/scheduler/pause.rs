@@ -48,7 +48,11 @@ impl Scheduler {
         by: &By,
         now: Now,
     ) -> Result<Done, Refusal> {
-        self.decide_past(now)?;
+        match self.pauses.contains_key(&scope) {
+            // Whether it is over already is decided with the past.
+            true => self.decide_all_past(now)?,
+            false => self.decide_past(now)?,
+        }
         if let Scope::Schedule(name) = &scope {
             self.sets_of(name)?;
         }

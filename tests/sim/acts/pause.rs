@@ -10,7 +10,7 @@ use crate::setup::{
     Config, With, at, catch_up, cron, every, hourly, hours, mins, secs, transient, unreachable,
 };
 use crate::sim::{Sim, by_hand, denied, done, made, refused};
-use crate::vendor::{Life, Op};
+use crate::vendor::{Life, Op, Passage};
 
 #[test]
 fn while_a_schedule_is_paused_its_times_pass_and_others_go_on() {
@@ -271,4 +271,28 @@ fn a_clock_that_is_set_back_during_a_pause_ends_it_no_sooner() {
     sim.synchronised();
     sim.run_to("03:10");
     assert_eq!(sim.outcomes("a"), [SUCCEEDED, PAUSED, SUCCEEDED]);
+}
+
+#[test]
+fn a_pause_that_is_over_is_made_no_longer_while_its_end_waits_for_the_job_list() {
+    let config = || {
+        let every_one = catch_up(CatchUp::All, hours(12), 10);
+        Config::of([hourly("a").with(|d| d.policies.misfire = every_one)])
+    };
+    let mut sim = Sim::new(config());
+    sim.run_to("01:20");
+    done(sim.pause("a", Some(at("01:30"))));
+    sim.run_to("01:25");
+    sim.stop();
+    sim.run_to("03:30");
+    sim.vendor.always(Op::List, Passage::silence());
+    sim.start();
+    sim.run_to("03:30:10");
+    assert!(denied(sim.pause("a", None)).contains("just started"));
+    sim.vendor.up();
+    sim.run_to("03:59");
+    assert_eq!(sim.outcomes("a"), [SUCCEEDED; 3]);
+    done(sim.pause("a", None));
+    sim.run_to("04:30");
+    assert_eq!(sim.outcome("a", "04:00"), PAUSED);
 }
