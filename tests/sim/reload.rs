@@ -5,6 +5,7 @@ use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::RunState;
 use nightcall::sched::schedule::Definition;
+use nightcall::sched::step::Input;
 
 use crate::setup::{
     Config, With, at, carto, cron, every, hourly, mins, permanent, secs, series, target, transient,
@@ -236,6 +237,32 @@ fn a_live_run_keeps_the_address_that_it_was_submitted_to() {
     assert_eq!(sim.outcomes("a"), [SUCCEEDED; 2]);
     assert_eq!(sim.run("a", "01:00").definition.target, target("carto"));
     assert_eq!(sim.run("a", "02:00").definition.target, target("moved"));
+}
+
+#[test]
+fn a_former_address_is_left_alone_once_nothing_needs_it() {
+    let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |v| {
+        v.usual = Some(Life::succeeds(mins(10)));
+    });
+    sim.run_to("01:05");
+    let moved = || nightcall::sched::call::Target {
+        base_url: "https://new.example".into(),
+        ..target("carto")
+    };
+    done(sim.reload(sim.config.clone().with(|c| {
+        c.connections[0].target = moved();
+        c.definitions[0].target = moved();
+    })));
+    assert_eq!(sim.snapshot().connections.len(), 2);
+    sim.run_to("01:30");
+    assert_eq!(sim.outcome("a", "01:00"), SUCCEEDED);
+    assert_eq!(sim.snapshot().connections.len(), 1);
+    let former = target("carto").base_url;
+    sim.vendor.down_host = Some((former, unreachable()));
+    sim.handle(Input::Doctor);
+    sim.run_to("02:30");
+    assert!(sim.notices(NoticeKind::Incident).is_empty());
+    assert_eq!(sim.outcomes("a"), [SUCCEEDED; 2]);
 }
 
 #[test]

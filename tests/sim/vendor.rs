@@ -257,6 +257,8 @@ pub(crate) struct Vendor {
     always: HashMap<Op, Passage>,
     /// One connection does not work.
     pub(crate) down_for: Option<(&'static str, Fault)>,
+    /// One host does not work.
+    pub(crate) down_host: Option<(String, Fault)>,
     /// Its clock minus the true time, in seconds; no `Date` at all when `None`.
     pub(crate) date: Option<i64>,
     /// The list is refused for good.
@@ -339,6 +341,11 @@ impl Vendor {
         self.asked.push((t, op));
         if let Some((connection, fault)) = &self.down_for
             && connection_of(effect) == Some(*connection)
+        {
+            return Passage::refused(fault.clone());
+        }
+        if let Some((base_url, fault)) = &self.down_host
+            && base_url_of(effect) == Some(base_url)
         {
             return Passage::refused(fault.clone());
         }
@@ -482,6 +489,18 @@ impl Vendor {
             query: Some(job.query.clone()),
         }
     }
+}
+
+fn base_url_of(effect: &Effect) -> Option<&String> {
+    let target = match effect {
+        Effect::Ask { ask, .. } => match ask {
+            Ask::Submit(submission) => &submission.target,
+            Ask::Poll(target, _) | Ask::Cancel(target, _) => target,
+        },
+        Effect::List { target, .. } => target,
+        _ => return None,
+    };
+    Some(&target.base_url)
 }
 
 fn connection_of(effect: &Effect) -> Option<&str> {

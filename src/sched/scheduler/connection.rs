@@ -22,6 +22,8 @@ type Turn = (Reverse<i32>, Timestamp, RunId, Slot);
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) limits: ConnectionLimits,
+    /// Whether the configuration has it so; else only runs of a former target, or of a connection that is gone, need it.
+    pub(super) configured: bool,
     pub(super) host: usize,
     pub(super) in_flight: u32,
     pub(super) circuit: Circuit,
@@ -52,6 +54,11 @@ impl Connection {
             self.polls.remove(&(since, slot));
         }
         self.lookups.doubts.remove(&slot);
+    }
+
+    /// Whether anything is to be asked there.
+    pub(super) fn needed(&self) -> bool {
+        self.configured || self.in_flight > 0 || !self.waiting.is_empty()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -88,7 +95,9 @@ impl Scheduler {
             None => fallback(definition),
         };
         limits.target = definition.target.clone();
-        self.add_connection(limits, ConnectionMemory::default(), now)
+        let index = self.add_connection(limits, ConnectionMemory::default(), now);
+        self.connections[index].configured = false;
+        index
     }
 
     pub(super) fn add_connection(
@@ -113,6 +122,7 @@ impl Scheduler {
         self.hosts[host].connections.push(index);
         self.connections.push(Connection {
             limits,
+            configured: true,
             host,
             in_flight: 0,
             circuit: Circuit::default(),

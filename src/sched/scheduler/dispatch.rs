@@ -179,8 +179,11 @@ impl Scheduler {
     }
 
     /// When a list call wants to leave. During an outage with nothing else to try it is a list call that tries whether
-    /// the connection works again.
+    /// the connection works again. A former address that nothing needs any more is left alone.
     fn lookup_at(&self, connection: &Connection, now: Now) -> Option<Mono> {
+        if !connection.needed() {
+            return None;
+        }
         let nothing_else = connection.cancels.is_empty()
             && connection.polls.is_empty()
             && !self.may_submit(connection);

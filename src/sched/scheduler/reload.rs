@@ -268,6 +268,7 @@ impl Scheduler {
                 };
             }
             let place = self.place_connection(Some(connection), limits, now);
+            self.connections[place].configured = false;
             moved.insert(index, place);
         }
         for live in self.runs.values_mut() {
@@ -298,6 +299,7 @@ impl Scheduler {
             let new = &mut self.connections[place];
             *new = Connection {
                 limits: new.limits.clone(),
+                configured: true,
                 host: new.host,
                 ..former
             };

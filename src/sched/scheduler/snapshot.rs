@@ -100,6 +100,7 @@ impl Scheduler {
                 .map(|(until, index)| (id(*index), *until))
                 .collect(),
             connections: (0..self.connections.len())
+                .filter(|index| self.connections[*index].needed())
                 .map(|index| self.connection_status(index, now.mono))
                 .collect(),
             pauses: self.pauses.values().cloned().collect(),
