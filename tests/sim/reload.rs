@@ -421,6 +421,51 @@ fn what_has_ended_stays_so_when_its_schedule_and_connection_return() {
     }
 }
 
+#[test]
+fn a_name_that_returns_is_occupied_as_long_as_its_lost_job_may_live() {
+    let both = || Config::of([hourly("z"), hourly("a")]);
+    let without = || Config::of([hourly("z")]);
+    // Gone and back by reloads, by starts, or gone over a start and back by a reload.
+    for starts in [[false, false], [true, true], [true, false], [false, true]] {
+        let mut sim = Sim::new(both());
+        sim.vendor
+            .lives_of
+            .push(("CALL a", Life::endless().gone(mins(3), mins(600))));
+        sim.run_to("01:30");
+        assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Lost));
+        for (start, config) in starts.into_iter().zip([without(), both()]) {
+            match start {
+                true => {
+                    sim.stop();
+                    sim.config = config;
+                    sim.start();
+                }
+                false => drop(done(sim.reload(config))),
+            }
+            sim.run_for(mins(5));
+        }
+        sim.run_to("02:05");
+        let unknown = Some(Outcome::Skipped(SkipReason::PredecessorUnknown));
+        assert_eq!(sim.outcome("a", "02:00"), unknown, "by starts: {starts:?}");
+    }
+}
+
+#[test]
+fn a_name_that_returns_is_occupied_also_by_a_job_that_was_lost_meanwhile() {
+    let mut sim = Sim::new(Config::of([hourly("z"), hourly("a")]));
+    sim.vendor
+        .lives_of
+        .push(("CALL a", Life::endless().gone(mins(10), mins(600))));
+    sim.run_to("01:05");
+    done(sim.reload(Config::of([hourly("z")])));
+    sim.run_to("01:30");
+    assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Lost));
+    done(sim.reload(Config::of([hourly("z"), hourly("a")])));
+    sim.run_to("02:30");
+    let unknown = Some(Outcome::Skipped(SkipReason::PredecessorUnknown));
+    assert_eq!(sim.outcome("a", "02:00"), unknown);
+}
+
 // ---- acts over a reload --------------------------------------------------------------------------------------------
 
 #[test]

@@ -178,6 +178,8 @@ pub struct Scheduler {
     walked: u64,
     /// When series stop being occupied by a lost run.
     releases: BTreeSet<(Timestamp, usize)>,
+    /// Until when lost jobs of series may live that are not in the configuration now: a name that returns is occupied.
+    vacated: BTreeMap<SeriesId, Timestamp>,
 
     runs: HashMap<Slot, Live>,
     by_run: HashMap<RunId, Slot>,
@@ -446,10 +448,16 @@ impl Scheduler {
             return;
         };
         self.by_run.remove(&live.run.id);
-        let Some(index) = live.series else { return };
-        self.series[index].live.remove(&slot);
         let until = live.run.may_live_until();
-        if outcome == Outcome::Lost && (until > now.wall || self.clock.doubtful()) {
+        let may_live = outcome == Outcome::Lost && (until > now.wall || self.clock.doubtful());
+        let Some(index) = live.series else {
+            if may_live {
+                self.vacate(live.run.id.series, until);
+            }
+            return;
+        };
+        self.series[index].live.remove(&slot);
+        if may_live {
             self.occupy(index, until);
         }
         self.series_moved(index, now);
@@ -480,6 +488,12 @@ impl Scheduler {
         if let Some(until) = series.occupied_until {
             self.releases.insert((until, index));
         }
+    }
+
+    /// A job of a series that is not in the configuration may live until then.
+    fn vacate(&mut self, series: SeriesId, until: Timestamp) {
+        let known = self.vacated.entry(series).or_insert(until);
+        *known = until.max(*known);
     }
 
     fn release_series(&mut self, now: Now) {

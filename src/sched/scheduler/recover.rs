@@ -36,6 +36,7 @@ impl Scheduler {
             ranged: Vec::new(),
             walked: 0,
             releases: BTreeSet::new(),
+            vacated: BTreeMap::new(),
             runs: HashMap::new(),
             by_run: HashMap::new(),
             timers: BTreeSet::new(),
@@ -157,8 +158,10 @@ impl Scheduler {
     fn take_runs(&mut self, mut live: Vec<(Run, Now)>, lost: Vec<Run>, now: Now) {
         // First, so that nobody takes a turn whose series is occupied.
         for run in lost {
-            if let Some(index) = self.series_by_id.get(&run.id.series) {
-                self.occupy(*index, run.may_live_until());
+            let until = run.may_live_until();
+            match self.series_by_id.get(&run.id.series) {
+                Some(index) => self.occupy(*index, until),
+                None => self.vacate(run.id.series, until),
             }
         }
         // Those that have begun keep their turn, whatever a clock that was set back says of the others.

@@ -91,6 +91,9 @@ impl Scheduler {
             }
             let id = id.clone();
             self.series_by_id.remove(&id);
+            if let Some(until) = self.series[index].occupied_until {
+                self.vacate(id, until);
+            }
             tally.removed += 1;
             self.close(index, now);
             let orphans = std::mem::take(&mut self.series[index].live);
@@ -151,6 +154,13 @@ impl Scheduler {
             );
         }
         self.move_series(&moved);
+        for (series, until) in std::mem::take(&mut self.vacated) {
+            match self.series_by_id.get(&series) {
+                _ if until <= now.wall => {}
+                Some(place) => self.occupy(*place, until),
+                None => self.vacate(series, until),
+            }
+        }
         self.mark_paused();
     }
 
