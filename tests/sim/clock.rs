@@ -3,7 +3,7 @@
 use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
 
-use crate::setup::{Config, With, cron, hourly, hours, mins, run_id, secs};
+use crate::setup::{Config, With, cron, hourly, hours, mins, run_id, secs, unreachable};
 use crate::sim::{Sim, by_hand, done, made, refused};
 use crate::vendor::{Life, Op, Passage};
 
@@ -242,4 +242,23 @@ fn the_vendors_clock_is_asked_for_again_and_again_while_ours_is_in_doubt() {
     sim.vendor.up();
     sim.run_for(mins(5));
     assert!(!sim.snapshot().clock_doubtful);
+}
+
+#[test]
+fn a_schedule_that_is_first_seen_on_a_clock_far_ahead_begins_when_the_clock_is_right() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("00:30");
+    sim.stop();
+    sim.config = Config::of([hourly("a"), hourly("b")]);
+    sim.vendor.down(unreachable());
+    sim.step_clock(30 * 86_400);
+    sim.start();
+    sim.run_for(mins(1));
+    assert!(sim.snapshot().clock_doubtful);
+    sim.step_clock(-30 * 86_400);
+    sim.synchronised();
+    sim.vendor.up();
+    sim.run_to("03:30");
+    assert_eq!(sim.outcomes("b"), [SUCCEEDED; 3]);
+    sim.store.check_coverage();
 }

@@ -141,6 +141,8 @@ impl Scheduler {
         // What starts in an unusual way is decided at the first tick with a believable clock.
         let first = match start {
             Start::Usual | Start::Edited => trigger.after(cursor).map(|o| o.instant),
+            // Whatever that clock says: the one of now may be far ahead.
+            Start::Newborn => Some(Timestamp::MIN),
             _ => Some(cursor),
         };
         self.upcoming.extend(first.map(|at| (at, index)));

@@ -209,7 +209,9 @@ impl Scheduler {
     /// From now on; nothing before this moment will run.
     fn begin(&mut self, index: usize, now: Now) {
         // The mark counts for every series, also while the clock is behind it.
-        self.begin_after(index, now.wall.max(self.mark));
+        let from = now.wall.max(self.mark);
+        self.series[index].born = from;
+        self.begin_after(index, from);
     }
 
     fn begin_after(&mut self, index: usize, from: Timestamp) {
