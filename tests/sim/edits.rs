@@ -4,7 +4,7 @@ use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::CancelWhy;
 
 use crate::setup::{Config, With, at, cron, every, hourly, mins, series, unreachable};
-use crate::sim::{Sim, by_hand, refused};
+use crate::sim::{Sim, by_hand, done, refused};
 use crate::vendor::{Life, Op, Passage};
 
 const SUCCEEDED: Option<Outcome> = Some(Outcome::Succeeded);
@@ -224,4 +224,23 @@ fn a_restart_with_the_same_configuration_fires_nothing() {
     let mut sim = changed(Config::of([hourly("a")]), "01:40");
     sim.run_to("01:59");
     assert_eq!(sim.outcomes("a"), [SUCCEEDED]);
+}
+
+#[test]
+fn a_schedule_that_waits_to_be_closed_is_closed_by_a_reload() {
+    for returns in [false, true] {
+        let mut sim = Sim::new(Config::of([hourly("a"), hourly("b")]));
+        sim.run_to("03:30");
+        sim.stop();
+        // Until the clock is where it was, nothing more of it can be decided.
+        sim.step_clock(-2 * 3600);
+        sim.config = Config::of([hourly("b")]);
+        sim.start();
+        sim.run_to("03:40");
+        let names: &[&str] = if returns { &["a", "b"] } else { &["b"] };
+        done(sim.reload(Config::of(names.iter().copied().map(hourly))));
+        sim.run_to("08:30");
+        assert_eq!(sim.store.open.contains_key(&series("a")), returns);
+        sim.store.check_coverage();
+    }
 }

@@ -85,6 +85,12 @@ impl Scheduler {
     /// Series that are not in the new configuration are closed; what has not left of them ends.
     fn remove_others(&mut self, stay: &HashSet<&SeriesId>, tally: &mut Tally, now: Now) {
         for index in 0..self.series.len() {
+            // It went at the start, and the clock is still behind what is decided of it.
+            if matches!(self.series[index].start, Start::Removed) {
+                self.series[index].start = Start::Usual;
+                self.close(index, now);
+                continue;
+            }
             let id = self.series[index].id();
             if stay.contains(id) || self.series_by_id.get(id) != Some(&index) {
                 continue;

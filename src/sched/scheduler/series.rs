@@ -239,7 +239,8 @@ impl Scheduler {
         self.pass_over(index, &plan, now);
         self.step.changes.push(Change::Closed {
             series: self.series[index].id().clone(),
-            upto: now.wall,
+            // The clock may have been set back behind what is decided.
+            upto: now.wall.max(self.series[index].cursor),
         });
         self.forget_acts(index);
     }
