@@ -8,7 +8,7 @@ use nightcall::sched::policy::CatchUp;
 
 use crate::setup::{
     Config, With, at, catch_up, cron, every, hourly, hours, http_502, mins, run_id, secs, series,
-    transient, unreachable,
+    too_many, transient, unavailable, unreachable,
 };
 use crate::sim::{Kill, Sim, by_hand, done, made};
 use crate::vendor::{Life, Op, Passage};
@@ -318,6 +318,53 @@ fn a_list_that_cannot_be_had_holds_submissions_up_only_for_a_while() {
     let mut sim = Sim::with_vendor(Config::of([hourly("a")]), |vendor| vendor.no_list = true);
     sim.run_to("01:30");
     assert_eq!(sim.outcome("a", "01:00"), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn a_service_that_is_out_for_the_list_alone_holds_submissions_up_only_for_a_while() {
+    for fault in [unavailable(), too_many()] {
+        for busy in [true, false] {
+            let mut sim = Sim::new(Config::of([hourly("a"), hourly("b")]));
+            sim.vendor
+                .lives_of
+                .push(("CALL b", Life::succeeds(mins(90))));
+            sim.run_to("01:30");
+            sim.stop();
+            if !busy {
+                sim.run_to("02:40");
+            }
+            sim.vendor.always(Op::List, Passage::unsure(fault.clone()));
+            sim.start();
+            // Answers about a running job show that it is the list alone.
+            sim.run_to(if busy { "02:05" } else { "04:30" });
+            let time = if busy { "02:00" } else { "04:00" };
+            assert_eq!(
+                sim.outcome("a", time),
+                Some(Outcome::Succeeded),
+                "{busy} {:?}",
+                fault.class
+            );
+            let told = sim.notices(NoticeKind::Incident);
+            let told = told.iter().filter(|n| n.subject.contains("job list"));
+            assert_eq!(told.count(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_outage_of_everything_after_a_start_leaves_the_reading_of_the_list_to_be_done() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("01:30");
+    sim.stop();
+    sim.vendor.down(unreachable());
+    sim.start();
+    sim.run_to("04:30");
+    assert!(!sim.snapshot().connections[0].swept);
+    sim.vendor.up();
+    sim.run_to("05:30");
+    assert!(sim.snapshot().connections[0].swept);
+    let told = sim.notices(NoticeKind::Incident);
+    assert!(!told.iter().any(|n| n.subject.contains("job list")));
 }
 
 #[test]

@@ -446,3 +446,17 @@ fn one_list_in_vain_after_a_start_gives_up_no_doubt() {
     sim.run_to("03:30");
     assert_eq!(sim.outcome("a", "02:00"), Some(Outcome::Succeeded));
 }
+
+#[test]
+fn a_doubt_ends_also_when_the_service_is_out_for_the_list_alone() {
+    let mut sim = Sim::new(Config::of(["a", "b"].map(hourly)));
+    sim.vendor
+        .lives_of
+        .push(("CALL b", Life::succeeds(mins(50))));
+    sim.run_to("01:59:59");
+    sim.vendor.always(Op::List, Passage::unsure(unavailable()));
+    sim.vendor.next(Op::Submit, Passage::lost_request());
+    // Answers about the job of b show that it is the list alone.
+    sim.run_to("02:45");
+    assert_eq!(sim.outcome("a", "02:00"), Some(Outcome::Lost));
+}

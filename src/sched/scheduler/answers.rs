@@ -37,6 +37,7 @@ impl Scheduler {
             Answer::Poll(PollAnswer::NoAnswer(_)) => live.unheard(),
             Answer::Submit(_) | Answer::Poll(_) => (live.fresh, live.silent) = (true, 0),
         }
+        self.connections[index].lookups.other_tried(!of_connection);
         self.heard(index, key.sequence, connection_fault.as_ref(), now);
         match answer {
             Answer::Submit(answer) => self.submitted(slot, answer, now),

@@ -188,6 +188,10 @@ impl Scheduler {
             && connection.polls.is_empty()
             && !self.may_submit(connection);
         let outage = connection.circuit.outage().is_some();
+        // A list that alone is out must not keep the others from showing that the connection works.
+        if connection.lookups.yields && !nothing_else {
+            return None;
+        }
         match outage && nothing_else && connection.lookups.idle() {
             true => Some(now.mono),
             false => connection.lookups.next(),

@@ -30,8 +30,11 @@ pub(super) const BEFORE: Duration = Duration::from_secs(120);
 const PROOF_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// The same while the clock is in doubt.
 const PROOF_IN_DOUBT: Duration = Duration::from_secs(60);
-/// So often the list is asked for in vain before runs go without it: after a start, or in doubt.
+/// So often the list is asked for in vain before runs go without it: after a start, or in doubt …
 const TRIES: u32 = 3;
+/// … and for so long when nothing but "out of service" was heard of the whole connection meanwhile: while nothing else is
+/// to be asked, nobody can tell the list from the connection.
+const OUT_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// What a connection wants to know from the job list.
 #[derive(Debug, Default)]
@@ -49,19 +52,45 @@ pub(super) struct Lookups {
     narrow: Option<Narrow>,
     /// Whether the list could be read when it was last asked for.
     pub(super) readable: Option<bool>,
-    /// So often in a row it was asked for in vain because of runs in doubt, although the connection works.
-    vain: u32,
+    vain: Vain,
+    /// Another call of the connection was answered since the list was last asked for in vain.
+    others_answered: bool,
+    /// Another call that waits goes first: the list was the last to fail.
+    pub(super) yields: bool,
+}
+
+/// How often in a row the list was asked for in vain, after a start or because of runs in doubt.
+#[derive(Debug, Default)]
+struct Vain {
+    /// While the connection works.
+    alone: u32,
+    /// Since when the connection is out of service, as far as is known.
+    out: Option<Mono>,
+}
+
+impl Vain {
+    /// Takes in one more.
+    fn count(&mut self, fault: Option<&Fault>, others_answered: bool, now: Mono) {
+        use crate::sched::fault::ConnectionFault::{
+            TooMany, Unauthorized, Unavailable, Unreachable,
+        };
+        match fault.and_then(Fault::connection) {
+            None | Some(Unauthorized) => self.alone += 1,
+            // That nothing reaches the host holds for every call, and for submissions.
+            Some(Unreachable) => {}
+            Some(Unavailable | TooMany) if others_answered => self.alone += 1,
+            Some(Unavailable | TooMany) => {
+                self.out.get_or_insert(now);
+            }
+        }
+    }
 }
 
 /// The one reading of the list after a start, before the first submission.
 #[derive(Debug, Default)]
 enum Sweep {
-    /// Since then, by our clock or by the vendor's, after so many tries in vain.
-    Due {
-        since: Timestamp,
-        by_vendor: bool,
-        tries: u32,
-    },
+    /// Since then, by our clock or by the vendor's.
+    Due { since: Timestamp, by_vendor: bool },
     #[default]
     Done,
 }
@@ -72,13 +101,10 @@ impl Sweep {
         let ahead = date.map_or(Duration::ZERO, |date| between(date, now.wall));
         *self = match self {
             Self::Due {
-                by_vendor: false,
-                tries,
-                ..
+                by_vendor: false, ..
             } if ahead >= BEFORE / 2 => Self::Due {
                 since: earlier(asked.since, ahead),
                 by_vendor: true,
-                tries: *tries,
             },
             _ => Self::Done,
         };
@@ -129,7 +155,6 @@ impl Lookups {
         self.sweep = Sweep::Due {
             since,
             by_vendor: false,
-            tries: 0,
         };
     }
 
@@ -148,6 +173,12 @@ impl Lookups {
             return Some(earliest);
         }
         self.proof.map(|at| at.max(earliest))
+    }
+
+    /// Another call of the connection came back, with an answer or with a fault of the connection.
+    pub(super) fn other_tried(&mut self, answered: bool) {
+        self.others_answered |= answered;
+        self.yields = false;
     }
 
     /// Whether no list call is under way.
@@ -338,6 +369,10 @@ impl Scheduler {
         if connection.circuit.outage().is_some() || connection.lookups.narrow.is_some() {
             return;
         }
+        self.let_doubts_expire(index, now);
+    }
+
+    fn let_doubts_expire(&mut self, index: usize, now: Now) {
         let doubts: Vec<Slot> = self.connections[index]
             .lookups
             .doubts
@@ -354,36 +389,30 @@ impl Scheduler {
 
     /// There is no list: for this `fault`, or for good.
     fn no_list(&mut self, index: usize, asked: &Asked, fault: Option<&Fault>, now: Now) {
-        use crate::sched::fault::ConnectionFault::Unauthorized;
-        let outage = fault
-            .and_then(Fault::connection)
-            .is_some_and(|kind| kind != Unauthorized);
         let again = self.proof_again();
         let lookups = &mut self.connections[index].lookups;
         lookups.narrow = None;
         lookups.not_before = Some(now.mono.plus(PAIR_EVERY));
-        let in_vain = asked.kind.of_doubts() && !outage;
-        lookups.vain += u32::from(in_vain);
-        // A list that fails again and again is all that will be heard of the runs in doubt: they may expire.
-        let all_heard = in_vain && lookups.vain >= TRIES;
-        match (&asked.kind, &mut lookups.sweep) {
-            // An outage says nothing of the list, and nothing can be submitted meanwhile anyway.
-            (Kind::Sweep, Sweep::Due { tries, .. }) => {
-                *tries += u32::from(!outage);
-                let given_up = *tries >= TRIES;
-                if fault.is_none() || given_up {
-                    lookups.sweep = Sweep::Done;
-                }
-                if given_up {
-                    lookups.readable = Some(false);
-                    self.tell_unread(index, now);
-                }
-            }
-            (Kind::Proof, _) => lookups.proof = Some(now.mono.plus(again)),
-            _ => {}
+        let others_answered = std::mem::take(&mut lookups.others_answered);
+        lookups.yields = true;
+        if asked.kind != Kind::Proof {
+            lookups.vain.count(fault, others_answered, now.mono);
         }
-        if all_heard {
-            self.hear_doubts(index, now);
+        let alone = lookups.vain.alone >= TRIES;
+        let out = lookups.vain.out;
+        // A doubt outlasts an outage; submissions that wait for nothing but the list must not.
+        let given_up = alone || out.is_some_and(|since| now.mono >= since.plus(OUT_FOR));
+        match &asked.kind {
+            Kind::Sweep if fault.is_none() => lookups.sweep = Sweep::Done,
+            Kind::Sweep if given_up => {
+                lookups.sweep = Sweep::Done;
+                lookups.readable = Some(false);
+                self.tell_unread(index, now);
+            }
+            // A list that fails again and again is all that will be heard of the runs in doubt.
+            Kind::Narrow | Kind::Wide { .. } if alone => self.let_doubts_expire(index, now),
+            Kind::Proof => lookups.proof = Some(now.mono.plus(again)),
+            Kind::Sweep | Kind::Narrow | Kind::Wide { .. } => {}
         }
     }
 
@@ -421,7 +450,7 @@ impl Scheduler {
         now: Now,
     ) {
         let lookups = &mut self.connections[index].lookups;
-        (lookups.readable, lookups.vain) = (Some(true), 0);
+        (lookups.readable, lookups.vain) = (Some(true), Vain::default());
         self.renew_proof(index, jobs, now);
         let ours = |listed: &'_ ListedJob| {
             let marker = listed.marker.clone()?;

@@ -174,9 +174,9 @@ impl Scheduler {
                 live.unheard();
             }
             let sequence = awaiting.sequence;
-            self.connections[live.connection]
-                .circuit
-                .unheard(sequence, now.mono);
+            let connection = &mut self.connections[live.connection];
+            connection.circuit.unheard(sequence, now.mono);
+            connection.lookups.other_tried(false);
             let event = match live.run.state {
                 RunState::Submitting { .. } => Event::Submitted(SubmitAnswer::Unsure(no_answer())),
                 _ => Event::Polled(PollAnswer::NoAnswer(no_answer())),
