@@ -114,6 +114,14 @@ impl Scheduler {
                 "`nightcall status` shows what is",
             );
         }
+        let all_paused =
+            matches!(scope, Scope::Schedule(_)) && self.pauses.contains_key(&Scope::All);
+        if catch_up && all_paused {
+            return refuse(
+                format!("everything is paused, so nothing of {scope} can be caught up"),
+                "resume everything first, then this with catch-up; or resume it without",
+            );
+        }
         let why = catch_up.then(|| format!("the pause is over; asked by {by}"));
         let runs = self.lift(scope, why, now);
         let more = match (catch_up, runs.len()) {
@@ -122,8 +130,7 @@ impl Scheduler {
                 format!("; {n} of the times that passed run now, as the misfire policy says")
             }
         };
-        let still = matches!(scope, Scope::Schedule(_)) && self.pauses.contains_key(&Scope::All);
-        let message = match still {
+        let message = match all_paused {
             true => format!("the pause of {scope} is over, but everything is still paused"),
             false => format!("{scope} goes on{more}"),
         };

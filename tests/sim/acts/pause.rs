@@ -296,3 +296,18 @@ fn a_pause_that_is_over_is_made_no_longer_while_its_end_waits_for_the_job_list()
     sim.run_to("04:30");
     assert_eq!(sim.outcome("a", "04:00"), PAUSED);
 }
+
+#[test]
+fn what_passed_is_not_caught_up_while_everything_is_paused_and_that_is_said() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    done(sim.pause("a", None));
+    sim.run_to("01:30");
+    done(sim.pause("*", None));
+    let answer = denied(sim.resume("a", true));
+    assert!(answer.contains("everything is paused"), "{answer}");
+    // The wish is kept by asking again.
+    done(sim.resume("*", false));
+    assert_eq!(done(sim.resume("a", true)).len(), 1);
+    sim.run_to("01:50");
+    assert_eq!(outcome_of(&sim, &later("a", "01:00", 1)), SUCCEEDED);
+}
