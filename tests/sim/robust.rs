@@ -1,6 +1,7 @@
 //! Answers that nobody waits for, and answers that never come.
 
 use nightcall::sched::id::JobId;
+use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::Outcome;
 use nightcall::sched::step::{Answer, Input, Key, ListAnswer, ListKey, PollAnswer, SubmitAnswer};
 
@@ -167,4 +168,20 @@ fn the_daily_check_asks_for_proof_once() {
     sim.handle(Input::Doctor);
     sim.run_to("03:50");
     assert_eq!(sim.vendor.count(Op::List), before + 1);
+}
+
+#[test]
+fn lists_that_slept_with_the_machine_are_not_given_up() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("00:10");
+    sim.stop();
+    sim.start();
+    let asked = sim.vendor.count(Op::List);
+    for _ in 0..3 {
+        sim.suspend(mins(5));
+        sim.handle(Input::Wake);
+    }
+    sim.run_to("00:50");
+    assert!(sim.notices(NoticeKind::Incident).is_empty());
+    assert!(sim.vendor.count(Op::List) <= asked + 1);
 }

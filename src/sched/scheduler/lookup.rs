@@ -117,6 +117,8 @@ struct Asked {
     kind: Kind,
     since: Timestamp,
     at: Mono,
+    /// From when its time limit counts: later when the machine slept meanwhile.
+    limit_from: Mono,
     pair: Mono,
 }
 
@@ -237,6 +239,7 @@ impl Scheduler {
             kind,
             since,
             at: now.mono,
+            limit_from: now.mono,
             pair,
         });
         connection.circuit.sent(sequence, false, now.mono);
@@ -288,9 +291,16 @@ impl Scheduler {
         let asked = connection.lookups.asked.as_ref()?;
         Some(
             asked
-                .at
+                .limit_from
                 .plus(answer_limit(connection.limits.request_timeout)),
         )
+    }
+
+    /// A list call that is under way slept with the machine; what it can prove still goes by when it was asked for.
+    pub(super) fn list_slept(&mut self, index: usize, now: Now) {
+        if let Some(asked) = &mut self.connections[index].lookups.asked {
+            asked.limit_from = now.mono;
+        }
     }
 
     /// Gives up list calls whose answer never came.

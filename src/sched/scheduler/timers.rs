@@ -113,6 +113,7 @@ impl Scheduler {
             });
         }
         for index in 0..self.connections.len() {
+            self.list_slept(index, now);
             self.cut_off(index, now);
         }
     }
