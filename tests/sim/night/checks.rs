@@ -226,6 +226,8 @@ impl Play<'_> {
         if !alone || run.attempt > 1 || self.ledger.restored {
             return;
         }
+        // A clock that ran ahead and was believed has set it free.
+        let now = now.max(self.store.mark.unwrap_or(now));
         let of_series = self.store.runs.values().map(|row| &row.run);
         let mut of_series = of_series.filter(|other| other.id.series == run.id.series);
         let lost = of_series

@@ -82,9 +82,11 @@ impl Play<'_> {
             }
             if let Some(intent) = self.doubted_at_the_start(run) {
                 let asked = self.daemon.iter().flat_map(|daemon| &daemon.asked);
-                let fit: Vec<_> = asked.filter(|list| list.since <= intent).collect();
-                // A vendor that is silent to several lists in a row holds no run for ever (ADR 5).
-                let seen = fit.iter().any(|list| list.heard) || fit.len() >= 3;
+                let (heard, vain): (Vec<_>, Vec<_>) = asked.partition(|list| list.heard);
+                let shows = |list: &&Asked| list.since <= intent;
+                // A list that fails again and again, this one's among them, holds no run for ever (ADR 5).
+                let seen = heard.iter().any(shows)
+                    || vain.len() >= 3 && vain.iter().any(shows);
                 hold(7, seen, || {
                     format!("{} is given up unseen: {record:?}", run.id)
                 });
