@@ -265,6 +265,15 @@ impl Night<'_> {
             log.lines().any(accepted)
         })
         .await;
+        // From now on an answer about it is under way at nearly any moment.
+        self.until("a poll of it is under way", |night| {
+            let about_it = |run: &Option<String>| run.as_ref().is_some_and(|r| r.contains("stuck"));
+            night.place.world.sandbox.world().with(|w| {
+                let mut entries = w.journal().entries();
+                entries.any(|e| e.operation == Operation::Read && about_it(&e.run))
+            })
+        })
+        .await;
     }
 
     /// All runs on record.
