@@ -85,8 +85,7 @@ impl Play<'_> {
                 let (heard, vain): (Vec<_>, Vec<_>) = asked.partition(|list| list.heard);
                 let shows = |list: &&Asked| list.since <= intent;
                 // A list that fails again and again, this one's among them, holds no run for ever (ADR 5).
-                let seen = heard.iter().any(shows)
-                    || vain.len() >= 3 && vain.iter().any(shows);
+                let seen = heard.iter().any(shows) || vain.len() >= 3 && vain.iter().any(shows);
                 hold(7, seen, || {
                     format!("{} is given up unseen: {record:?}", run.id)
                 });

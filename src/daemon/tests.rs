@@ -1,0 +1,113 @@
+//! What the loop does with inputs that wait.
+
+use std::future::ready;
+
+use super::*;
+use crate::sched::act::Deed;
+use crate::sched::id::{ClientKey, RunId, SeriesId};
+use crate::sched::run::Run;
+use crate::sched::step::{Change, FireRequest, Fired, Missed, Saved};
+use crate::sched::time::{TimeRange, Timestamp, civil};
+use crate::store::{Chore, Holder, Lease, Reply, RunQuery, Story};
+
+/// A store that takes everything and knows nothing.
+struct Nothing;
+
+fn well<'a, T: Send + 'a>(answer: T) -> Reply<'a, T> {
+    Box::pin(ready(Ok(answer)))
+}
+
+const LEASE: Lease = Lease {
+    epoch: 1,
+    until: Timestamp::MAX,
+};
+
+impl Store for Nothing {
+    fn instance(&self, _: Option<String>) -> Reply<'_, String> {
+        well("test".to_owned())
+    }
+    fn acquire(&self, _: Holder, _: Duration, _: Timestamp) -> Reply<'_, Lease> {
+        well(LEASE)
+    }
+    fn renew(&self, _: Lease, _: Duration, _: Timestamp) -> Reply<'_, Lease> {
+        well(LEASE)
+    }
+    fn release(&self, _: Lease) -> Reply<'_, ()> {
+        well(())
+    }
+    fn load(&self) -> Reply<'_, Saved> {
+        well(Saved::default())
+    }
+    fn commit(&self, _: Lease, _: Vec<Change>) -> Reply<'_, ()> {
+        well(())
+    }
+    fn runs(&self, _: RunQuery) -> Reply<'_, Vec<Run>> {
+        well(Vec::new())
+    }
+    fn story(&self, _: RunId) -> Reply<'_, Option<Story>> {
+        well(None)
+    }
+    fn missed(&self, _: Option<SeriesId>, _: TimeRange) -> Reply<'_, Vec<Missed>> {
+        well(Vec::new())
+    }
+    fn deeds(&self, _: TimeRange) -> Reply<'_, Vec<Deed>> {
+        well(Vec::new())
+    }
+    fn maintain(&self, _: Chore) -> Reply<'_, u64> {
+        well(0)
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_full_group_is_not_lost() {
+    let stop = CancellationToken::new();
+    let (daemon, handle) = Daemon::new(Parts {
+        store: Arc::new(Nothing),
+        clients: Clients::new(),
+        clock: Arc::new(SystemClock),
+        plan: Plan {
+            config: Arc::from("c"),
+            definitions: Vec::new(),
+            disabled: Vec::new(),
+            connections: Vec::new(),
+            observe: false,
+            zones: Arc::new(|name| TimeZone::get(name).ok()),
+        },
+        chores: ChoreSettings {
+            keep_days: 1,
+            keep_runs: 10,
+            doctor_at: civil::time(17, 0, 0, 0),
+            doctor_zone: TimeZone::UTC,
+            zone_data: Arc::new(String::new),
+        },
+        instance: None,
+        systemd: Notifier::default(),
+        stop: stop.clone(),
+    })
+    .await
+    .unwrap();
+    for _ in 0..driver::GROUP {
+        daemon.answers.try_send(Input::Wake).unwrap();
+    }
+    let asked = tokio::spawn(async move {
+        handle
+            .fire(FireRequest {
+                schedule: ScheduleName::new("none").unwrap(),
+                set: None,
+                key: ClientKey::new("k").unwrap(),
+                overrides: serde_json::Map::new(),
+                as_of: None,
+                queue: false,
+                anyway: false,
+                even_paused: false,
+            })
+            .await
+    });
+    tokio::task::yield_now().await;
+    let running = tokio::spawn(daemon.driver.run());
+    let answer = tokio::time::timeout(Duration::from_secs(10), asked).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    let answer = answer.expect("no answer within 10 s").unwrap();
+    assert!(matches!(answer, Ok(Fired::Refused { .. })), "{answer:?}");
+}
