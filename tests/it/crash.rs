@@ -36,7 +36,7 @@ use crate::support::world::World;
 /// So many kills unless the environment says otherwise.
 const KILLS: usize = 30;
 /// So often it is tried again to reach a boundary: what holds it up is a matter of milliseconds.
-const TRIES: usize = 6;
+const TRIES: usize = 25;
 /// Within this time everything that was in doubt is decided: two pairs of lists, ten seconds apart, and an attempt.
 const CALM: Duration = Duration::from_secs(60);
 
