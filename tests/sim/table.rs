@@ -387,25 +387,13 @@ fn pending(change: &Change) -> Run {
         }
         d.cancel_grace = Duration::from_secs(300);
     });
-    Run {
-        id: RunId::planned(definition.series.clone(), base()),
-        civil: base().to_zoned(TimeZone::UTC).datetime(),
-        fold: Fold::First,
-        due: base(),
-        origin: Origin::Planned,
-        planned: base(),
-        config: Arc::from("hash"),
-        parameters: definition.parameters.clone(),
-        definition: Arc::new(definition),
-        state: RunState::Pending,
-        attempt: 0,
-        failures: 0,
-        beside: false,
-        even_paused: false,
-        cancel: None,
-        fault: None,
-        job: None,
-        submitted: None,
-        finished: None,
-    }
+    Run::pending(
+        RunId::planned(definition.series.clone(), base()),
+        (base().to_zoned(TimeZone::UTC).datetime(), Fold::First),
+        base(),
+        Origin::Planned,
+        Arc::new(definition),
+        base(),
+        Arc::from("hash"),
+    )
 }

@@ -106,27 +106,18 @@ fn definition() -> Definition {
 fn pending_with(change: impl FnOnce(&mut Definition)) -> Run {
     let mut definition = definition();
     change(&mut definition);
-    Run {
-        id: RunId::planned(definition.series.clone(), due()),
-        civil: due().to_zoned(crate::sched::time::TimeZone::UTC).datetime(),
-        fold: Fold::First,
-        due: due(),
-        origin: Origin::Planned,
-        planned: due(),
-        config: Arc::from("hash"),
-        parameters: definition.parameters.clone(),
-        definition: Arc::new(definition),
-        state: RunState::Pending,
-        attempt: 0,
-        failures: 0,
-        beside: false,
-        even_paused: false,
-        cancel: None,
-        fault: None,
-        job: None,
-        submitted: None,
-        finished: None,
-    }
+    Run::pending(
+        RunId::planned(definition.series.clone(), due()),
+        (
+            due().to_zoned(crate::sched::time::TimeZone::UTC).datetime(),
+            Fold::First,
+        ),
+        due(),
+        Origin::Planned,
+        Arc::new(definition),
+        due(),
+        Arc::from("hash"),
+    )
 }
 
 impl Run {
