@@ -268,7 +268,12 @@ impl Run {
             doubt::Verdict::Failed => {
                 let of_connection = self.fault.clone().filter(|f| f.connection().is_some());
                 let no_answer = || Fault::new(FaultClass::Transient, "no answer", why);
-                self.not_made("absent", of_connection.unwrap_or_else(no_answer), cx)
+                let mut fault = of_connection.unwrap_or_else(no_answer);
+                if finding == doubt::Finding::GaveUp {
+                    // Its job may have run: the attempt is used up, whatever was wrong with the connection.
+                    fault.class = FaultClass::Transient;
+                }
+                self.not_made("absent", fault, cx)
             }
         }
     }

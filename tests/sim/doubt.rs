@@ -310,6 +310,31 @@ fn a_service_that_says_it_is_out_uses_up_no_attempt() {
 }
 
 #[test]
+fn a_run_whose_job_may_have_been_made_is_not_recorded_as_never_started() {
+    // Seeds 7688 and 8959 of the nights: answered 503 although the job was made, a list that shows no markers, and a
+    // connection that stays out until the start deadline.
+    let a = hourly("a").with(|d| {
+        d.policies.doubt = DoubtPolicy::Resubmit;
+        d.start_deadline = mins(50);
+        d.timeout = mins(10);
+    });
+    let mut sim = Sim::new(Config::of([a]));
+    sim.run_to("01:59");
+    sim.vendor
+        .next(Op::Submit, Passage::unsure_but_done(unavailable()));
+    sim.vendor.hides_markers = true;
+    sim.run_to("02:29");
+    assert_eq!(sim.state("a", "02:00"), "in_doubt");
+    sim.vendor
+        .always(Op::Submit, Passage::refused(unreachable()));
+    sim.run_to("07:00");
+    assert_eq!(
+        (sim.outcome("a", "02:00"), sim.jobs("a", "02:00")),
+        (Some(Outcome::Failed), 1)
+    );
+}
+
+#[test]
 fn the_list_is_proven_readable_soon_after_the_first_acceptance() {
     let sim = verify();
     let memory = sim.store.connections.values().next().unwrap();

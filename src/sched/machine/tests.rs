@@ -547,6 +547,23 @@ fn absence_after_the_service_was_out_uses_up_no_attempt() {
 }
 
 #[test]
+fn an_attempt_that_may_have_made_a_job_is_used_up_also_when_the_service_was_out() {
+    let out = of_connection(ConnectionFault::Unavailable);
+    let resubmit = |d: &mut Definition| d.policies.doubt = DoubtPolicy::Resubmit;
+    let mut run = pending_with(resubmit).after([(0, Event::Admitted), (1, unsure(out.clone()))]);
+    let applied = run.on(2000, gave_up());
+    assert_state(&run, &applied, "backoff", Some("absent"));
+    let fault = run.fault.clone().unwrap();
+    assert_eq!(
+        (run.failures, fault.class, &fault.message),
+        (1, FaultClass::Transient, &out.message)
+    );
+    // Its job may have run: it is not told as a run that never started.
+    let applied = run.on(3000, Event::StartDeadlinePassed);
+    assert_ended(&run, &applied, Outcome::Failed, Some(NoticeKind::Failed));
+}
+
+#[test]
 fn a_connection_fault_of_an_earlier_attempt_does_not_excuse_a_later_one() {
     let down = of_connection(ConnectionFault::Unreachable);
     let mut run = submitting().after([
