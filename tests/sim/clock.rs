@@ -2,8 +2,10 @@
 
 use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
+use nightcall::sched::policy::CatchUp;
+use nightcall::sched::schedule::Definition;
 
-use crate::setup::{Config, With, cron, hourly, hours, mins, run_id, secs, unreachable};
+use crate::setup::{Config, With, catch_up, cron, hourly, hours, mins, run_id, secs, unreachable};
 use crate::sim::{Sim, by_hand, done, made, refused};
 use crate::vendor::{Life, Op, Passage};
 
@@ -125,6 +127,29 @@ fn a_step_back_over_a_restart_fires_nothing_again() {
     assert_eq!((sim.jobs("a", "01:00"), sim.outcomes("a").len()), (1, 1));
     sim.run_to("02:40");
     assert_eq!(sim.outcomes("a"), [SUCCEEDED, SUCCEEDED]);
+}
+
+#[test]
+fn what_was_missed_is_not_on_time_by_a_clock_that_was_behind_at_the_start() {
+    // Seed 29570 of the nights: the time waits for the job list while the clock is set right.
+    let never = |d: &mut Definition| d.policies.misfire = catch_up(CatchUp::None, hours(12), 1);
+    let mut sim = Sim::new(Config::of([hourly("a").with(never)]));
+    sim.run_to("00:50");
+    sim.stop();
+    sim.run_to("01:04:10");
+    sim.step_clock(-4 * 60);
+    sim.vendor.down(unreachable());
+    sim.start();
+    sim.run_for(secs(20));
+    assert_eq!(sim.outcomes("a"), []);
+    sim.step_clock(4 * 60);
+    sim.vendor.up();
+    sim.run_for(mins(5));
+    assert_eq!(
+        sim.outcomes("a"),
+        [Some(Outcome::Skipped(SkipReason::Missed))]
+    );
+    sim.store.check_coverage();
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::sched::policy::overlap::{Busy, Verdict};
 use crate::sched::run::{CancelWhy, Origin, Record, Run, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::{Change, Missed};
-use crate::sched::time::{Mono, Now, TimeRange, Timestamp, between};
+use crate::sched::time::{Mono, Now, TimeRange, Timestamp, between, earlier};
 use crate::sched::trigger::{Occurrence, Trigger};
 
 /// So long after a start, times that passed before it may wait for the job list.
@@ -131,7 +131,7 @@ impl Scheduler {
             match std::mem::replace(&mut self.series[index].start, Start::Usual) {
                 Start::Usual | Start::Edited if self.as_of_start(at, now) => {
                     // Judged as of the start: waiting for the list makes nothing late.
-                    self.plan_series(index, self.started.wall.min(now.wall), now);
+                    self.plan_series(index, self.start_on_clock(now), now);
                 }
                 Start::Usual | Start::Edited => self.plan_series(index, now.wall, now),
                 Start::Retimed(former) => self.retime(index, former, now),
@@ -171,6 +171,12 @@ impl Scheduler {
         at <= self.started.wall && now.mono <= soon
     }
 
+    /// When the start was. A clock that was put forward since was behind at the start: what it was late by then counts.
+    fn start_on_clock(&self, now: Now) -> Timestamp {
+        let by_present_clock = earlier(now.wall, now.mono.since(self.started.mono));
+        self.started.wall.max(by_present_clock).min(now.wall)
+    }
+
     /// Whether the job list of a series' connection was read after the start.
     fn swept(&self, index: usize) -> bool {
         let connection = self.find_connection(&self.series[index].definition);
@@ -196,8 +202,7 @@ impl Scheduler {
 
     /// Its times changed while nobody watched: the stored trigger decides up to the start, the new one what follows.
     fn retime(&mut self, index: usize, former: Arc<Trigger>, now: Now) {
-        let start = self.started.wall.min(now.wall);
-        let upto = start.max(self.series[index].cursor);
+        let upto = self.start_on_clock(now).max(self.series[index].cursor);
         let new = std::mem::replace(&mut self.series[index].trigger, former);
         let plan = self.plan(index, upto, now);
         self.walked += plan.walked;
