@@ -160,12 +160,14 @@ impl Play<'_> {
     }
 
     fn second_daemon(&mut self) {
-        if self.daemon.is_none() {
-            return;
-        }
         // The daemon naps for a second at most, and renews its lease when it is time.
         self.handle(vec![Input::Wake]);
-        let wall = self.now().wall;
+        let Some(daemon) = &self.daemon else {
+            return;
+        };
+        // A clock that leaps ends the lease before its time, and who had it is fenced.
+        let leapt = (self.skew - daemon.renewed_skew).max(0);
+        let wall = self.now().wall - jiff::SignedDuration::from_millis(leapt);
         let taken = self.lease.clone().acquire(u64::MAX, true, wall);
         // One that cannot write the store loses it after a minute.
         let held = self.runs();

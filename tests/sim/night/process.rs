@@ -25,6 +25,8 @@ pub(super) struct Daemon {
     pub(super) boot: (Duration, Mono),
     epoch: u64,
     renewed: Duration,
+    /// By how much the clock was wrong then, in milliseconds.
+    pub(super) renewed_skew: i64,
     pub(super) last_wake: Duration,
     /// When requests left for each host, within the last minute.
     pub(super) sent: HashMap<String, VecDeque<Duration>>,
@@ -62,6 +64,7 @@ impl Play<'_> {
             boot: (self.t, Mono(i64::try_from(process).unwrap() * 1_000_003)),
             epoch,
             renewed: self.t,
+            renewed_skew: self.skew,
             last_wake: self.t,
             sent: HashMap::new(),
             asked: Vec::new(),
@@ -118,7 +121,7 @@ impl Play<'_> {
             false => !self.lease.fences(daemon.epoch),
         };
         if renew {
-            daemon.renewed = self.t;
+            (daemon.renewed, daemon.renewed_skew) = (self.t, self.skew);
         }
         if !holds && !unfenced {
             self.tally.count("fenced");
