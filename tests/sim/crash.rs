@@ -216,6 +216,29 @@ fn a_restored_database_on_a_clock_that_runs_ahead_reads_the_list_by_the_vendors(
 }
 
 #[test]
+fn a_copy_that_was_made_while_the_clock_was_ahead_doubles_no_attempt() {
+    // Seed 71624 of the nights: the later attempt was made before the mark of the copy.
+    let mut sim = Sim::stopped(Config::of([hourly("a")]));
+    sim.vendor
+        .lives
+        .push_back(Life::fails(secs(60), transient()));
+    sim.skew = 240_000;
+    sim.start();
+    sim.run_to("00:56:30");
+    assert_eq!(sim.state("a", "01:00"), "running");
+    let copy = sim.store.clone();
+    sim.run_to("01:10");
+    assert_eq!(sim.jobs("a", "01:00"), 2);
+    sim.stop();
+    sim.step_clock(-240);
+    sim.restore(copy);
+    sim.start();
+    sim.run_to("01:30");
+    let after = (sim.outcome("a", "01:00"), sim.jobs("a", "01:00"));
+    assert_eq!(after, (Some(Outcome::Succeeded), 2));
+}
+
+#[test]
 fn times_before_a_start_are_decided_soon_also_when_the_list_cannot_be_read() {
     let mut sim = Sim::new(Config::of([hourly("a")]));
     sim.run_to("01:30");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::clock::ClockWatch;
 use super::lookup::BEFORE;
@@ -15,6 +16,10 @@ use crate::sched::schedule::Definition;
 use crate::sched::step::{Change, ConnectionMemory, Saved, SavedSeries, Step};
 use crate::sched::time::{Now, TimeZone, Timestamp, earlier};
 use crate::sched::trigger::Trigger;
+
+/// By so much our clock may have been ahead when the mark was stored, without two jobs of one run. More makes the first
+/// list longer.
+const AHEAD: Duration = Duration::from_secs(3600);
 
 /// Where the zones of stored triggers come from.
 pub type ZoneSource<'a> = &'a dyn Fn(&str) -> Option<TimeZone>;
@@ -82,7 +87,7 @@ impl Scheduler {
         scheduler.take_series(setup.definitions, saved.series, mark, zones, now);
         scheduler.take_acts(saved.skips, saved.passed);
         scheduler.take_runs(saved.live, saved.lost, now);
-        scheduler.sweep(mark, saved.mark.unwrap_or(Timestamp::MIN));
+        scheduler.sweep(mark, saved.mark.unwrap_or(Timestamp::MIN), now);
         if scheduler.clock.doubtful() {
             scheduler.tell_away(saved.mark, now);
         }
@@ -190,16 +195,21 @@ impl Scheduler {
     }
 
     /// Before the first submission each job list is read once, from the oldest cursor, or from the oldest run that could
-    /// be submitted now: a database older than the world may not know that it was.
-    fn sweep(&mut self, mark: Timestamp, known: Timestamp) {
+    /// be submitted now: a database older than the world may not know that it was. Both are by our clock, which may have
+    /// been ahead; the last acceptance is by the vendor's, and what the database does not know was made after that.
+    fn sweep(&mut self, mark: Timestamp, known: Timestamp, now: Now) {
+        let recent = earlier(mark.min(now.wall), AHEAD);
         for index in 0..self.connections.len() {
             let of_connection = self.runs.values().filter(|live| live.connection == index);
             let oldest = of_connection
                 .filter(|live| !live.run.in_flight())
                 .map(|live| live.run.submitted.unwrap_or(live.run.id.instant))
                 .fold(mark, Timestamp::min);
-            let lookups = &mut self.connections[index].lookups;
-            lookups.sweep_since(earlier(oldest, BEFORE), known);
+            let connection = &mut self.connections[index];
+            let accepted = connection.memory.accepted.last();
+            let last = accepted.map_or(mark, |(_, at)| (*at).max(recent));
+            let since = earlier(oldest.min(last), BEFORE);
+            connection.lookups.sweep_since(since, known);
         }
     }
 
