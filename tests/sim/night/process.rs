@@ -164,8 +164,10 @@ impl Play<'_> {
             let pause = (pause * 2).min(secs(30));
             return self.later(self.t + pause, Event::Retry(process, pause));
         }
-        if self.keep_lease() {
-            self.recover();
+        match self.keep_lease() {
+            true => self.recover(),
+            // As systemd does it.
+            false => self.start_in(secs(5)),
         }
     }
 
