@@ -2,10 +2,13 @@
 //! repeat what a server says that it did not process; a creation is not repeated.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use nightcall::warehouse::JobClient;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::certificates::{Authority, Kind};
 use super::{carto, job, polled, submission, submitted, target};
@@ -68,10 +71,16 @@ async fn what_an_http2_server_does_with_a_creation_repeats_none() {
     let authority = Authority::new();
     for (fate, answer) in expected {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let url = server(&authority, fate, Arc::clone(&seen)).await;
+        let ended = Arc::new(Notify::new());
+        let url = server(&authority, fate, Arc::clone(&seen), Arc::clone(&ended)).await;
         let carto = carto(Some(authority.file()));
         let first = carto.poll(&target(&url), &job()).await.answer;
         assert_eq!(polled(&first), "working", "{fate:?}");
+        if matches!(fate, Fate::GoneInOrder) {
+            // The client has heard it when it closes the connection.
+            let closed = timeout(Duration::from_secs(10), ended.notified()).await;
+            closed.expect("the client lets go of a connection that goes away");
+        }
         let told = submitted(&carto.submit(&submission(&url, 1)).await.answer);
         assert_eq!(told, answer, "{fate:?}");
         let seen = seen.lock().unwrap().clone();
@@ -85,7 +94,7 @@ async fn what_an_http2_server_does_with_a_creation_repeats_none() {
 
 type Seen = Arc<Mutex<Vec<(usize, &'static str)>>>;
 
-async fn server(authority: &Authority, fate: Fate, seen: Seen) -> String {
+async fn server(authority: &Authority, fate: Fate, seen: Seen, ended: Arc<Notify>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let acceptor = authority.acceptor(Kind::Good, &["h2", "http/1.1"]);
@@ -95,10 +104,12 @@ async fn server(authority: &Authority, fate: Fate, seen: Seen) -> String {
                 return;
             };
             let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
+            let ended = Arc::clone(&ended);
             tokio::spawn(async move {
                 let stream = acceptor.accept(stream).await.unwrap();
                 assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
                 let _ = Speaker { stream }.serve(connection, fate, &seen).await;
+                ended.notify_one();
             });
         }
     });
