@@ -8,6 +8,8 @@
 mod certificates;
 #[path = "network/conditions.rs"]
 mod conditions;
+#[path = "network/herd.rs"]
+mod herd;
 #[path = "network/http2.rs"]
 mod http2;
 #[path = "network/late.rs"]

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use self::auth::Tokens;
@@ -106,12 +107,17 @@ pub enum SetupError {
     Client(String),
 }
 
+/// So many requests about single jobs are under way at once. More wait, as long as their time limit lasts: a herd would
+/// otherwise open a connection for each of them, and run out of descriptors.
+pub const LINES: usize = 128;
+
 /// A connection to CARTO.
 pub struct Carto {
     http: Arc<Http>,
     tokens: Tokens,
     rules: ClassifyRules,
     request_timeout: Duration,
+    lines: Semaphore,
     /// The vendor takes submissions without `metadata` only.
     unmarked: AtomicBool,
 }
@@ -135,6 +141,7 @@ impl Carto {
             http,
             rules: settings.rules,
             request_timeout: settings.request_timeout,
+            lines: Semaphore::new(LINES),
             unmarked: AtomicBool::new(false),
         })
     }
@@ -144,9 +151,16 @@ impl Carto {
         Instant::now() + self.request_timeout
     }
 
+    /// Waits for a line; whoever had none until the deadline finds that no time is left to send anything. Cancellations
+    /// and lists are few and do not wait behind a herd.
+    async fn line(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        timeout_at(deadline, self.lines.acquire()).await.ok()?.ok()
+    }
+
     /// A creation; once more without `metadata` when the vendor refused the field, and without it from then on.
     async fn create(&self, submission: &Submission) -> Exchange {
         let deadline = self.deadline();
+        let _line = self.line(deadline).await;
         let bare = || self.ask(Request::creation(submission, false), deadline);
         if self.unmarked.load(Ordering::Relaxed) {
             return bare().await;
@@ -262,9 +276,9 @@ impl JobClient for Carto {
 
     fn poll<'a>(&'a self, target: &'a Target, job: &'a JobId) -> Reply<'a, PollAnswer> {
         Box::pin(async move {
-            let exchange = self
-                .ask(Request::status(target, job), self.deadline())
-                .await;
+            let deadline = self.deadline();
+            let _line = self.line(deadline).await;
+            let exchange = self.ask(Request::status(target, job), deadline).await;
             self.heard(exchange, |exchange| protocol::poll(exchange, &self.rules))
         })
     }
