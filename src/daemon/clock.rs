@@ -1,13 +1,25 @@
 //! The clocks of the machine, and whether they can be believed.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use crate::sched::time::{Mono, Now, Timestamp};
+use tokio::time::sleep;
+
+use crate::sched::time::{Mono, Now, Timestamp, between};
+
+/// A wait for a time.
+pub type Moment<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Where the driver reads the time.
 pub trait Clock: Send + Sync {
     /// Both clocks, read together.
     fn now(&self) -> Now;
+
+    /// Waits until the wall clock shows a time, or was set meanwhile: whoever waits looks at the clock again.
+    fn shows(&self, at: Timestamp) -> Moment<'_> {
+        Box::pin(sleep(between(self.now().wall, at)))
+    }
 }
 
 /// The real clocks. Elapsed time goes on while the machine is suspended.
@@ -22,6 +34,41 @@ impl Clock for SystemClock {
             mono: Mono(since_boot),
         }
     }
+
+    #[cfg(target_os = "linux")]
+    fn shows(&self, at: Timestamp) -> Moment<'_> {
+        Box::pin(async move {
+            match alarm(at) {
+                Ok(alarm) => drop(alarm.readable().await),
+                // No timer is to be had, for want of descriptors as a rule.
+                Err(_) => sleep(between(Timestamp::now(), at)).await,
+            }
+        })
+    }
+}
+
+/// A timer of the kernel on the real-time clock: it rings some 0.1 ms after its time, where the runtime's own counts
+/// whole milliseconds, and when the clock is set (timerfd_settime(2), `TFD_TIMER_CANCEL_ON_SET`).
+#[cfg(target_os = "linux")]
+fn alarm(at: Timestamp) -> std::io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
+    let once = Itimerspec {
+        it_interval: Timespec::default(),
+        it_value: Timespec {
+            tv_sec: at.as_second(),
+            tv_nsec: at.subsec_nanosecond().into(),
+        },
+    };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    timerfd_settime(&timer, flags, &once)?;
+    // Its replacement is unsafe, for the sake of types that do not own their descriptor; this one does.
+    #[expect(deprecated)]
+    tokio::io::unix::AsyncFd::with_interest(timer, tokio::io::Interest::READABLE)
 }
 
 #[cfg(target_os = "linux")]
@@ -51,5 +98,22 @@ pub(super) async fn synchronised() -> bool {
     match tokio::time::timeout(Duration::from_secs(5), ask.output()).await {
         Ok(Ok(said)) => said.stdout.trim_ascii() == b"yes",
         _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_clock_shows_a_time_when_it_has_come_and_not_before() {
+        let at = Timestamp::now() + Duration::from_millis(20);
+        SystemClock.shows(at).await;
+        assert!(Timestamp::now() >= at);
+        // One that has passed is shown at once, however long ago.
+        for past in ["2020-01-01T00:00:00Z", "1960-01-01T00:00:00.5Z"] {
+            SystemClock.shows(past.parse().unwrap()).await;
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::{Clients, DaemonError, Plan};
 use crate::sched::act::Acted;
 use crate::sched::id::RunId;
 use crate::sched::run::Origin;
-use crate::sched::scheduler::{Scheduler, Wake};
+use crate::sched::scheduler::Scheduler;
 use crate::sched::step::{Change, Effect, Input, Step};
 use crate::sched::time::{Mono, Now, Timestamp, between};
 use crate::store::{RunQuery, Store, StoreError};
@@ -186,15 +186,25 @@ impl Driver {
     /// What happens next; `None` when it is time to stop.
     async fn next(&mut self, scheduler: &Scheduler) -> Option<Next> {
         let now = self.clock.now();
-        let mut pause = pause(scheduler.next_wake(now), now);
+        let wake = scheduler.next_wake(now);
+        let mut pause = wake.mono.map_or(NAP, |at| at.since(now.mono).min(NAP));
         if self.unreported {
             pause = pause.min(REPORT);
         }
+        let clock = Arc::clone(&self.clock);
+        let due = async {
+            // One that is far away is looked for again after the nap.
+            match wake.wall.filter(|at| between(now.wall, *at) <= NAP) {
+                Some(at) => clock.shows(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
             input = self.inputs.recv() => input.map(Next::Input),
             Some(request) = self.requests.recv() => Some(self.asked.next(request)),
+            () = due => Some(Next::Input(Input::Wake)),
             () = sleep(pause) => Some(Next::Input(Input::Wake)),
         }
     }
@@ -398,13 +408,6 @@ fn undecided(input: &Input) {
     if let Input::Answer { key, answer, .. } = input {
         warn!(run = %key.run, answer = ?answer, "heard while the store cannot be used; asked again later");
     }
-}
-
-/// How long to sleep until a wake, never longer than a nap.
-fn pause(wake: Wake, now: Now) -> Duration {
-    let wall = wake.wall.map(|at| between(now.wall, at));
-    let mono = wake.mono.map(|at| at.since(now.mono));
-    wall.into_iter().chain(mono).fold(NAP, Duration::min)
 }
 
 /// How late the occurrences of a step were decided, at most.

@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError};
 use crate::systemd::Notifier;
 
 pub use chores::ChoreSettings;
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Moment, SystemClock};
 pub use handle::{DaemonHandle, Status, Undecided};
 pub use perform::Clients;
 
