@@ -13,7 +13,7 @@ use super::acts;
 use super::failure::Failure;
 use super::lease;
 use super::rows;
-use crate::sched::id::{RunKind, SeriesId};
+use crate::sched::id::{RunId, RunKind, SeriesId};
 use crate::sched::notice::Notice;
 use crate::sched::outcome::Outcome;
 use crate::sched::run::{Record, Run};
@@ -34,16 +34,21 @@ pub(super) fn commit(
         conn.prepare_cached("UPDATE meta SET probes = probes + 1")?
             .execute([])?;
     }
+    let mut runs = Runs::of(changes)?;
     changes
         .iter()
-        .try_for_each(|change| apply(conn, definitions, change))
+        .try_for_each(|change| apply(conn, definitions, &mut runs, change))
 }
 
-fn apply(conn: &Connection, definitions: &mut Definitions, change: &Change) -> Result<(), Failure> {
+fn apply(
+    conn: &Connection,
+    definitions: &mut Definitions,
+    runs: &mut Runs<'_>,
+    change: &Change,
+) -> Result<(), Failure> {
     match change {
-        Change::Run { run, record, at } => {
-            let definition = definitions.stored(conn, &run.definition)?;
-            let key = put_run(conn, run, definition, *at)?;
+        Change::Run { run, record, .. } => {
+            let key = runs.stored(conn, definitions, &run.id)?;
             put_record(conn, key, record)
         }
         Change::Missed(missed) => put_missed(conn, missed),
@@ -65,6 +70,74 @@ fn apply(conn: &Connection, definitions: &mut Definitions, change: &Change) -> R
         Change::Unskip(series, what) => acts::end_skip(conn, series, what),
         Change::Acted(deed) => acts::put_deed(conn, deed),
     }
+}
+
+/// The runs of a commit. Each is written once, as its last change leaves it: a run that is due is planned and submitted
+/// in one commit.
+struct Runs<'a>(HashMap<&'a RunId, Ending<'a>>);
+
+/// A run as a commit leaves it.
+struct Ending<'a> {
+    run: &'a Run,
+    at: Now,
+    /// Its key in the file, once it is written.
+    key: Option<i64>,
+}
+
+impl<'a> Runs<'a> {
+    fn of(changes: &'a [Change]) -> Result<Self, Failure> {
+        let mut endings: HashMap<&RunId, Ending<'_>> = HashMap::new();
+        for change in changes {
+            let Change::Run { run, at, .. } = change else {
+                continue;
+            };
+            let former = endings.insert(
+                &run.id,
+                Ending {
+                    run,
+                    at: *at,
+                    key: None,
+                },
+            );
+            let finished =
+                |before: &Run| before.outcome().is_some_and(|o| run.outcome() != Some(o));
+            if former.is_some_and(|f| run.attempt < f.run.attempt || finished(f.run)) {
+                return Err(goes_back(run));
+            }
+        }
+        Ok(Self(endings))
+    }
+
+    /// The key of a run, which is written when it is asked for first.
+    fn stored(
+        &mut self,
+        conn: &Connection,
+        definitions: &mut Definitions,
+        id: &RunId,
+    ) -> Result<i64, Failure> {
+        let ending = self
+            .0
+            .get_mut(id)
+            .expect("every run of the commit is there");
+        if let Some(key) = ending.key {
+            return Ok(key);
+        }
+        let definition = definitions.stored(conn, &ending.run.definition)?;
+        let key = put_run(conn, ending.run, definition, ending.at)?;
+        ending.key = Some(key);
+        Ok(key)
+    }
+}
+
+/// A finished run keeps its outcome, and no run goes back to an earlier attempt.
+fn goes_back(run: &Run) -> Failure {
+    let (state, attempt) = (run.state.word(), run.attempt);
+    StoreError::Corrupt(format!(
+        "run {} is already finished or further on than {state} of attempt {attempt}: refused, \
+         nothing of this step is stored",
+        run.id,
+    ))
+    .into()
 }
 
 const PUT_RUN: &str = "
@@ -93,6 +166,21 @@ const PUT_RUN: &str = "
             OR (excluded.outcome IS runs.outcome AND excluded.reason IS runs.reason))
     RETURNING key";
 
+/// The same for a run that is known and only moves on, with the same values: what it was born with is compared and not
+/// written, and with it the indexes over it are left alone.
+const MOVE_RUN: &str = "
+    UPDATE runs SET
+        state = ?14, outcome = ?15, reason = ?16, detail = ?17, attempt = ?18, failures = ?19,
+        cancel = ?20, fault = ?21, job = ?22, submitted = ?23, finished = ?24,
+        changed_wall = ?25, changed_mono = ?26, ended = ?27, lost_until = ?28, beside = ?29,
+        even_paused = ?30
+    WHERE id = ?1
+        AND civil = ?6 AND fold = ?7 AND due = ?8 AND origin = ?9 AND planned = ?10
+        AND config = ?11 AND definition = ?12 AND parameters IS ?13
+        AND attempt <= ?18
+        AND (state <> 'finished' OR (outcome IS ?15 AND reason IS ?16))
+    RETURNING key";
+
 /// Gives back the run's key in the file.
 fn put_run(conn: &Connection, run: &Run, definition: &Stored, at: Now) -> Result<i64, Failure> {
     let state = rows::state(&run.state);
@@ -103,54 +191,55 @@ fn put_run(conn: &Connection, run: &Run, definition: &Stored, at: Now) -> Result
     // Compared as text: equality of JSON objects does not see the order of keys.
     let parameters = Some(rows::parameters(&run.parameters));
     let parameters = parameters.filter(|own| *own != definition.parameters);
-    let key = conn
-        .prepare_cached(PUT_RUN)?
-        .query_row(
-            params![
-                run.id.to_string(),
-                run.id.series.schedule.as_str(),
-                run.id.series.set.as_str(),
-                rows::time(run.id.instant),
-                generation,
-                run.civil.to_string(),
-                rows::word(&rows::FOLDS, &run.fold),
-                rows::time(run.due),
-                run.origin.word(),
-                rows::time(run.planned),
-                &*run.config,
-                definition.key,
-                parameters,
-                state.state,
-                state.outcome,
-                state.reason,
-                state.detail,
-                run.attempt,
-                run.failures,
-                run.cancel.map(|why| why.word()),
-                run.fault.as_ref().map(rows::fault),
-                run.job.as_ref().map(|job| job.as_str()),
-                run.submitted.map(rows::time),
-                run.finished.map(rows::time),
-                rows::time(at.wall),
-                at.mono.0,
-                ended(run).map(rows::time),
-                lost_until(run).map(rows::time),
-                run.beside,
-                run.even_paused,
-            ],
-            |row| row.get(0),
-        )
-        .optional()?;
-    key.ok_or_else(|| {
-        StoreError::Corrupt(format!(
-            "run {} is already finished or further on than {} of attempt {}: refused, nothing of \
-             this step is stored",
-            run.id,
-            run.state.word(),
-            run.attempt
-        ))
-        .into()
-    })
+    let write = |statement: &str| {
+        conn.prepare_cached(statement)?
+            .query_row(
+                params![
+                    run.id.to_string(),
+                    run.id.series.schedule.as_str(),
+                    run.id.series.set.as_str(),
+                    rows::time(run.id.instant),
+                    generation,
+                    run.civil.to_string(),
+                    rows::word(&rows::FOLDS, &run.fold),
+                    rows::time(run.due),
+                    run.origin.word(),
+                    rows::time(run.planned),
+                    &*run.config,
+                    definition.key,
+                    parameters,
+                    state.state,
+                    state.outcome,
+                    state.reason,
+                    state.detail,
+                    run.attempt,
+                    run.failures,
+                    run.cancel.map(|why| why.word()),
+                    run.fault.as_ref().map(rows::fault),
+                    run.job.as_ref().map(|job| job.as_str()),
+                    run.submitted.map(rows::time),
+                    run.finished.map(rows::time),
+                    rows::time(at.wall),
+                    at.mono.0,
+                    ended(run).map(rows::time),
+                    lost_until(run).map(rows::time),
+                    run.beside,
+                    run.even_paused,
+                ],
+                |row| row.get(0),
+            )
+            .optional()
+    };
+    // What was submitted is known already, but for jobs that are taken in.
+    let moved = match run.attempt {
+        0 => None,
+        _ => write(MOVE_RUN)?,
+    };
+    let key = match moved {
+        None => write(PUT_RUN)?,
+        moved => moved,
+    };
+    key.ok_or_else(|| goes_back(run))
 }
 
 fn ended(run: &Run) -> Option<Timestamp> {
