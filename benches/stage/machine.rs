@@ -1,0 +1,86 @@
+//! What the machine is and what processes use of it.
+
+use std::fs::{File, read_to_string};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::figures::quantile;
+
+/// One line: processor, cores, kernel.
+pub(crate) fn described() -> String {
+    let info = read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    format!(
+        "{model}, {cores} cores, Linux {}, load {load} at the start",
+        kernel.trim()
+    )
+}
+
+/// How long a process has used a processor, in seconds.
+pub(crate) fn cpu(pid: u32) -> f64 {
+    let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |index: usize| -> f64 {
+        fields
+            .get(index)
+            .and_then(|f| f.parse().ok())
+            .unwrap_or(0.0)
+    };
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// A value of `/proc/PID/status` in MiB: `VmHWM` is the peak of the resident memory, `VmRSS` what it is now.
+pub(crate) fn memory(pid: u32, what: &str) -> f64 {
+    let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(what));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+/// How often a process was given a processor, over all its threads: its wake-ups while it is idle.
+pub(crate) fn switches(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let of = |path: &Path| {
+        let status = read_to_string(path.join("status")).unwrap_or_default();
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+        lines
+            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+            .sum::<u64>()
+    };
+    tasks
+        .map(|tasks| tasks.flatten().map(|task| of(&task.path())).sum())
+        .unwrap_or(0)
+}
+
+/// How long one 4 KiB write with its sync takes in a folder: median and 99th percentile of 300, in milliseconds.
+pub(crate) fn fsync(folder: &Path) -> (f64, f64) {
+    let path = folder.join("fsync.probe");
+    let mut file = File::create(&path).expect("a file to sync");
+    let page = [7u8; 4096];
+    let mut times: Vec<f64> = (0..300)
+        .map(|_| {
+            file.seek(SeekFrom::Start(0)).expect("to seek");
+            let begun = Instant::now();
+            file.write_all(&page).expect("to write");
+            file.sync_data().expect("to sync");
+            ms(begun.elapsed())
+        })
+        .collect();
+    let _ = std::fs::remove_file(path);
+    times.sort_by(f64::total_cmp);
+    (quantile(&times, 0.5), quantile(&times, 0.99))
+}
+
+/// In milliseconds.
+pub(crate) fn ms(d: Duration) -> f64 {
+    d.as_secs_f64() * 1000.0
+}
