@@ -206,7 +206,9 @@ fn damaged(good: &[u8], kind: &str, dice: &mut Dice) -> Vec<u8> {
                 .for_each(|b| *b = dice.below(256) as u8);
         }
         "page of another place" => {
-            let (from, to) = (dice.below(bytes.len() / PAGE), at / PAGE);
+            // A log is not a whole number of pages.
+            let pages = bytes.len() / PAGE;
+            let (from, to) = (dice.below(pages), (at / PAGE).min(pages - 1));
             bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
         }
         "cut" => bytes.truncate(at),
