@@ -80,6 +80,8 @@ struct Runs<'a>(HashMap<&'a RunId, Ending<'a>>);
 struct Ending<'a> {
     run: &'a Run,
     at: Now,
+    /// The commit begins with it before its first submission, so that it is new as a rule.
+    newborn: bool,
     /// Its key in the file, once it is written.
     key: Option<i64>,
 }
@@ -91,17 +93,16 @@ impl<'a> Runs<'a> {
             let Change::Run { run, at, .. } = change else {
                 continue;
             };
-            let former = endings.insert(
-                &run.id,
-                Ending {
-                    run,
-                    at: *at,
-                    key: None,
-                },
-            );
-            let finished =
-                |before: &Run| before.outcome().is_some_and(|o| run.outcome() != Some(o));
-            if former.is_some_and(|f| run.attempt < f.run.attempt || finished(f.run)) {
+            let ending = endings.entry(&run.id).or_insert(Ending {
+                run,
+                at: *at,
+                newborn: run.attempt == 0,
+                key: None,
+            });
+            let before = std::mem::replace(&mut ending.run, run);
+            ending.at = *at;
+            let other_outcome = before.outcome().is_some_and(|o| run.outcome() != Some(o));
+            if run.attempt < before.attempt || other_outcome {
                 return Err(goes_back(run));
             }
         }
@@ -123,7 +124,7 @@ impl<'a> Runs<'a> {
             return Ok(key);
         }
         let definition = definitions.stored(conn, &ending.run.definition)?;
-        let key = put_run(conn, ending.run, definition, ending.at)?;
+        let key = put_run(conn, ending, definition)?;
         ending.key = Some(key);
         Ok(key)
     }
@@ -182,7 +183,8 @@ const MOVE_RUN: &str = "
     RETURNING key";
 
 /// Gives back the run's key in the file.
-fn put_run(conn: &Connection, run: &Run, definition: &Stored, at: Now) -> Result<i64, Failure> {
+fn put_run(conn: &Connection, ending: &Ending<'_>, definition: &Stored) -> Result<i64, Failure> {
+    let (run, at) = (ending.run, ending.at);
     let state = rows::state(&run.state);
     let generation = match run.id.kind {
         RunKind::Generation(number) => Some(number),
@@ -230,10 +232,9 @@ fn put_run(conn: &Connection, run: &Run, definition: &Stored, at: Now) -> Result
             )
             .optional()
     };
-    // What was submitted is known already, but for jobs that are taken in.
-    let moved = match run.attempt {
-        0 => None,
-        _ => write(MOVE_RUN)?,
+    let moved = match ending.newborn {
+        true => None,
+        false => write(MOVE_RUN)?,
     };
     let key = match moved {
         None => write(PUT_RUN)?,
