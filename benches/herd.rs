@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use stage::daemon::{Daemon, Due, configure};
-use stage::figures::{Row, quantile, tell};
+use stage::figures::{Row, quantile, sorted, tell};
 use stage::machine::ms;
 use stage::vendor::{Arrival, Vendor};
 
@@ -33,26 +33,14 @@ fn main() {
     if sizes.is_empty() {
         sizes = vec![1, 100, 1_000, 10_000];
     }
-    let machine = stage::machine::described();
-    let (p50, p99) = stage::machine::fsync(stage::folder(in_memory).path());
+    let mut facts = stage::facts(in_memory);
     let mut rows = Vec::new();
     for n in sizes {
         let rounds = if n == 1 || n > 50_000 { 1 } else { rounds };
         let measured: Vec<Row> = (0..rounds).map(|_| herd(n, in_memory)).collect();
         rows.push(Row::middle(&measured));
     }
-    let facts = [
-        ("machine", machine),
-        (
-            "database",
-            if in_memory { "in memory" } else { "on disk" }.to_owned(),
-        ),
-        (
-            "write and sync of 4 KiB",
-            format!("p50 {p50:.2} ms, p99 {p99:.2} ms"),
-        ),
-        ("rounds", format!("{rounds}, medians")),
-    ];
+    facts.push(("rounds", format!("{rounds}, medians")));
     let name = if in_memory { "herd-memory" } else { "herd" };
     tell(
         name,
@@ -84,7 +72,7 @@ fn herd(n: usize, in_memory: bool) -> Row {
     if n > 1 {
         stage::sleep_until(at - Duration::from_millis(100));
     }
-    let before = (daemon_cpu(&daemon), vendor.cpu());
+    let before = (daemon.cpu(), vendor.cpu());
     let begun = Instant::now();
     let mut outcomes = 0;
     let mut intended = Vec::new();
@@ -100,14 +88,13 @@ fn herd(n: usize, in_memory: bool) -> Row {
         std::thread::sleep(LOOK);
     }
     let recorded = since(at, Timestamp::now());
-    let used = (daemon_cpu(&daemon) - before.0, vendor.cpu() - before.1);
+    let used = (daemon.cpu() - before.0, vendor.cpu() - before.1);
     let (arrivals, requests) = vendor.arrivals();
     let mut times: HashMap<&str, usize> = HashMap::new();
     for arrival in &arrivals {
         *times.entry(&arrival.run).or_default() += 1;
     }
-    let mut late: Vec<f64> = arrivals.iter().map(Arrival::lateness).collect();
-    late.sort_by(f64::total_cmp);
+    let late = sorted(arrivals.iter().map(Arrival::lateness));
     let row = Row::default()
         .number("N", n as f64, 0)
         .number("p50", quantile(&late, 0.5), 1)
@@ -142,10 +129,6 @@ fn herd(n: usize, in_memory: bool) -> Row {
         )
         .number("peak MiB", daemon.peak(), 0)
         .number("ready s", daemon.ready_after.as_secs_f64(), 2)
-}
-
-fn daemon_cpu(daemon: &Daemon) -> f64 {
-    stage::machine::cpu(daemon.pid())
 }
 
 fn since(at: Timestamp, now: Timestamp) -> f64 {

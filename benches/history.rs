@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stage::daemon::{Daemon, Due, configure};
-use stage::figures::{Row, quantile, tell};
+use stage::figures::{Row, quantile, sorted, tell};
 use stage::machine::ms;
 use stage::vendor::{Arrival, Vendor};
 
@@ -30,16 +30,8 @@ fn main() {
     if sizes.is_empty() {
         sizes = vec![0, 1_000_000, 10_000_000];
     }
-    let machine = stage::machine::described();
-    let (p50, p99) = stage::machine::fsync(stage::folder(false).path());
+    let facts = stage::facts(false);
     let rows: Vec<Row> = sizes.into_iter().map(history).collect();
-    let facts = [
-        ("machine", machine),
-        (
-            "write and sync of 4 KiB",
-            format!("p50 {p50:.2} ms, p99 {p99:.2} ms"),
-        ),
-    ];
     tell(
         "history",
         "What a history of so many runs costs (p95 of questions in ms)",
@@ -121,38 +113,35 @@ fn herd(folder: &Path) -> (f64, f64) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let recorded = jiff::Timestamp::now().duration_since(at).as_secs_f64();
-    let mut late: Vec<f64> = vendor
-        .arrivals()
-        .0
-        .iter()
-        .filter(|arrival| arrival.run.ends_with(&due))
-        .map(Arrival::lateness)
-        .collect();
-    late.sort_by(f64::total_cmp);
+    let late = sorted(
+        vendor
+            .arrivals()
+            .0
+            .iter()
+            .filter(|arrival| arrival.run.ends_with(&due))
+            .map(Arrival::lateness),
+    );
     (quantile(&late, 0.99), recorded)
 }
 
 /// How long the built program takes for a question: the 95th percentile.
 fn question(config: &Path, words: &[&str]) -> f64 {
-    let mut times: Vec<f64> = (0..ASKED)
-        .map(|_| {
-            let begun = Instant::now();
-            let asked = Command::new(env!("CARGO_BIN_EXE_nightcall"))
-                .args(words)
-                .args(["--json", "--config"])
-                .arg(config)
-                .env("BENCH_TOKEN", "any")
-                .stdin(Stdio::null())
-                .output()
-                .expect("the program runs");
-            let said = String::from_utf8_lossy(&asked.stderr);
-            assert!(
-                asked.status.code().is_some_and(|code| code < 64),
-                "{words:?}: {said}"
-            );
-            ms(begun.elapsed())
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
+    let times = sorted((0..ASKED).map(|_| {
+        let begun = Instant::now();
+        let asked = Command::new(env!("CARGO_BIN_EXE_nightcall"))
+            .args(words)
+            .args(["--json", "--config"])
+            .arg(config)
+            .env("BENCH_TOKEN", "any")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
+        let said = String::from_utf8_lossy(&asked.stderr);
+        assert!(
+            asked.status.code().is_some_and(|code| code < 64),
+            "{words:?}: {said}"
+        );
+        ms(begun.elapsed())
+    }));
     quantile(&times, 0.95)
 }

@@ -9,22 +9,21 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nightcall::sched::call::{Parameters, Target};
-use nightcall::sched::id::{ConnectionName, JobId, RunId, SeriesId};
+use nightcall::sched::id::{JobId, RunId};
 use nightcall::sched::machine::{Context, Event};
 use nightcall::sched::plan::plan;
-use nightcall::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy};
 use nightcall::sched::run::{Origin, Record, Run};
-use nightcall::sched::schedule::{ConnectionLimits, Definition, PollPlan};
+use nightcall::sched::schedule::{ConnectionLimits, Definition};
 use nightcall::sched::step::{Change, PollAnswer, SubmitAnswer};
 use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp};
-use nightcall::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, Trigger, TriggerSpec};
+use nightcall::sched::trigger::{Fold, Rhythm, Trigger, TriggerSpec};
 use nightcall::secret::Secret;
 use nightcall::store::sqlite::SqliteStore;
 use nightcall::store::{Holder, Store};
 use nightcall::warehouse::carto::ClassifyRules;
 use nightcall::warehouse::carto::protocol::{self, Answered, Body, Exchange};
 use nightcall::zones::Zones;
+use stage::daemon::{Due, configure};
 use stage::figures::{Row, median, tell};
 
 /// How often each step is measured; the median is told.
@@ -52,9 +51,9 @@ fn occurrences(rows: &mut Vec<Row>) {
         ("nearest weekday (W)", "0 3 15W * *"),
         ("nth weekday (#)", "0 3 * * FRI#2"),
     ];
-    let begin = instant(0);
+    let (begin, (definition, _)) = (instant(0), loaded());
     for (class, line) in classes {
-        let trigger = trigger(Rhythm::Cron(vec![line.to_owned()]));
+        let trigger = trigger(&definition, Rhythm::Cron(vec![line.to_owned()]));
         let mut at = begin;
         measure(rows, format!("next occurrence, {class}"), 1, || {
             at = trigger.after(at).map_or(begin, |o| o.instant);
@@ -64,19 +63,18 @@ fn occurrences(rows: &mut Vec<Row>) {
             at
         });
     }
-    let every = trigger(Rhythm::Every(Duration::from_secs(600)));
+    let every = trigger(&definition, Rhythm::Every(Duration::from_secs(600)));
     let mut at = begin;
     measure(rows, "next occurrence, every".to_owned(), 1, || {
         at = every.after(at).map_or(begin, |o| o.instant);
         at
     });
-    let nightly = trigger(Rhythm::Cron(vec!["15 2 * * *".to_owned()]));
-    let series = series();
+    let nightly = trigger(&definition, Rhythm::Cron(vec!["15 2 * * *".to_owned()]));
     measure(rows, "plan of a year of nights".to_owned(), 365, || {
         plan(
             &nightly,
-            &series,
-            &MisfirePolicy::default(),
+            &definition.series,
+            &definition.policies.misfire,
             begin,
             instant(365),
             &|_| false,
@@ -88,8 +86,7 @@ fn occurrences(rows: &mut Vec<Row>) {
 
 /// One run through the state machine: admitted, accepted, polled to its end.
 fn runs(rows: &mut Vec<Row>) {
-    let limits = limits();
-    let definition = definition();
+    let (definition, limits) = loaded();
     measure(
         rows,
         "Run::apply, four events of a run".to_owned(),
@@ -120,12 +117,7 @@ fn runs(rows: &mut Vec<Row>) {
 /// Loading 10,000 schedules.
 fn configuration(rows: &mut Vec<Row>) {
     let folder = stage::folder(false);
-    let path = stage::daemon::configure(
-        folder.path(),
-        "http://127.0.0.1:1",
-        10_000,
-        stage::daemon::Due::Never,
-    );
+    let path = configure(folder.path(), "http://127.0.0.1:1", 10_000, Due::Never);
     let zones = Zones::load();
     measure(
         rows,
@@ -144,7 +136,7 @@ fn commits(rows: &mut Vec<Row>) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let definition = definition();
+    let (definition, limits) = loaded();
     for in_memory in [false, true] {
         let place = if in_memory { "in memory" } else { "on disk" };
         let folder = stage::folder(in_memory);
@@ -160,7 +152,6 @@ fn commits(rows: &mut Vec<Row>) {
         let mut number = 0;
         for size in [1, 10, 100, 1_000, 10_000] {
             let samples = (0..SAMPLES).map(|_| {
-                let limits = limits();
                 let mut changes = Vec::with_capacity(size * 2);
                 for _ in 0..size {
                     number += 1;
@@ -242,84 +233,29 @@ fn now(step: usize) -> Now {
     }
 }
 
-fn series() -> SeriesId {
-    "nightly-refresh/north".parse().expect("a series")
+/// One schedule as the configuration has it, with the limits of its connection.
+fn loaded() -> (Arc<Definition>, ConnectionLimits) {
+    let folder = stage::folder(false);
+    let path = configure(folder.path(), "http://127.0.0.1:1", 1, Due::Never);
+    let config = nightcall::config::load(&[path], &Zones::load()).expect("it is right");
+    let definition = Arc::clone(&config.schedules[0].definitions[0]);
+    (definition, config.connections[0].limits.clone())
 }
 
-fn spec(rhythm: Rhythm) -> TriggerSpec {
-    TriggerSpec {
+fn trigger(definition: &Definition, rhythm: Rhythm) -> Trigger {
+    let spec = TriggerSpec {
         rhythm,
         zone: "Europe/Madrid".to_owned(),
-        from: None,
-        until: None,
-        exclude: Vec::new(),
-        jitter: Duration::ZERO,
-        dst_gap: DstGap::default(),
-        dst_overlap: DstOverlap::default(),
-    }
-}
-
-fn trigger(rhythm: Rhythm) -> Trigger {
-    let zone = TimeZone::get("Europe/Madrid").expect("a zone");
-    Trigger::new(&spec(rhythm), zone, &series().schedule).expect("a trigger")
-}
-
-fn target() -> Target {
-    Target {
-        base_url: "https://gcp-us-east1.api.carto.com".to_owned(),
-        connection: "carto_dw".to_owned(),
-    }
-}
-
-fn limits() -> ConnectionLimits {
-    ConnectionLimits {
-        name: ConnectionName::new("carto_dw").expect("a name"),
-        target: target(),
-        requests_per_minute: 60,
-        max_in_flight: 50,
-        poll: PollPlan {
-            first: Duration::from_secs(2),
-            factor: 1.5,
-            max: Duration::from_secs(30),
-        },
-        request_timeout: Duration::from_secs(30),
-        list_lag: Duration::from_secs(60),
-        give_up: Duration::from_secs(1800),
-    }
-}
-
-fn definition() -> Arc<Definition> {
-    Arc::new(Definition {
-        series: series(),
-        trigger: spec(Rhythm::Cron(vec!["15 2 * * *".to_owned()])),
-        connection: ConnectionName::new("carto_dw").expect("a name"),
-        target: target(),
-        query: "CALL `acme-geo.workflows.wfproc_0123456789abcdef`(@region, @day)".to_owned(),
-        parameters: Parameters::Named(
-            [
-                ("region".to_owned(), "north".into()),
-                ("day".to_owned(), 7.into()),
-            ]
-            .into_iter()
-            .collect(),
-        ),
-        policies: Policies {
-            misfire: MisfirePolicy::default(),
-            overlap: OverlapPolicy::default(),
-            retry: RetryPolicy::default(),
-            doubt: DoubtPolicy::default(),
-        },
-        timeout: Duration::from_secs(3600),
-        start_deadline: Duration::from_secs(3600),
-        cancel_grace: Duration::from_secs(300),
-        priority: 0,
-    })
+        ..definition.trigger.clone()
+    };
+    let zone = TimeZone::get(&spec.zone).expect("a zone");
+    Trigger::new(&spec, zone, &definition.series.schedule).expect("a trigger")
 }
 
 fn pending(definition: &Arc<Definition>, number: i64) -> Run {
     let at = instant(0) + Duration::from_secs(number.unsigned_abs());
     Run::pending(
-        RunId::planned(series(), at),
+        RunId::planned(definition.series.clone(), at),
         (at.to_zoned(TimeZone::UTC).datetime(), Fold::First),
         at,
         Origin::Planned,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use stage::daemon::{Daemon, Due, configure};
-use stage::figures::{Row, quantile, tell};
+use stage::figures::{Row, quantile, sorted, tell};
 use stage::vendor::Vendor;
 
 fn main() {
@@ -22,20 +22,8 @@ fn main() {
         stage::value(&words, flag).map_or(usual, |n| n.parse().expect("a number"))
     };
     let (rate, seconds) = (number("--rate", 200), number("--seconds", 600));
-    let machine = stage::machine::described();
-    let (p50, p99) = stage::machine::fsync(stage::folder(in_memory).path());
+    let facts = stage::facts(in_memory);
     let row = steady(rate, seconds, in_memory);
-    let facts = [
-        ("machine", machine),
-        (
-            "database",
-            if in_memory { "in memory" } else { "on disk" }.to_owned(),
-        ),
-        (
-            "write and sync of 4 KiB",
-            format!("p50 {p50:.2} ms, p99 {p99:.2} ms"),
-        ),
-    ];
     let name = format!("steady-{rate}");
     tell(
         &name,
@@ -56,10 +44,7 @@ fn steady(rate: usize, seconds: usize, in_memory: bool) -> Row {
     record.look();
     let first = Timestamp::now();
     let begun = Instant::now();
-    let (cpu, memory) = (
-        stage::machine::cpu(daemon.pid()),
-        stage::machine::memory(daemon.pid(), "VmRSS"),
-    );
+    let (cpu, memory) = (daemon.cpu(), daemon.memory());
     let (mut intents, mut outcomes) = (0, 0);
     while begun.elapsed() < Duration::from_secs(seconds as u64) {
         std::thread::sleep(Duration::from_millis(100));
@@ -68,16 +53,16 @@ fn steady(rate: usize, seconds: usize, in_memory: bool) -> Row {
         outcomes += seen.outcomes;
     }
     let took = begun.elapsed().as_secs_f64();
-    let cpu = stage::machine::cpu(daemon.pid()) - cpu;
-    let grown = stage::machine::memory(daemon.pid(), "VmRSS") - memory;
+    let cpu = daemon.cpu() - cpu;
+    let grown = daemon.memory() - memory;
     let behind = record.count("state <> 'finished'");
     let (arrivals, _) = vendor.arrivals();
-    let mut late: Vec<f64> = arrivals
-        .iter()
-        .filter(|arrival| arrival.at >= first.as_microsecond())
-        .map(|arrival| arrival.lateness())
-        .collect();
-    late.sort_by(f64::total_cmp);
+    let late = sorted(
+        arrivals
+            .iter()
+            .filter(|arrival| arrival.at >= first.as_microsecond())
+            .map(|arrival| arrival.lateness()),
+    );
     Row::default()
         .number("due a second", rate as f64, 0)
         .number("seconds", took, 0)

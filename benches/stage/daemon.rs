@@ -79,7 +79,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until `nightcall status` says that it is ready.
+    /// Starts it and waits until it says that it is ready, as to systemd.
     pub(crate) fn start(folder: &Path, config: &Path) -> Self {
         let begun = Instant::now();
         let socket = folder.join("notify.sock");
@@ -117,9 +117,9 @@ impl Daemon {
         }
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// How much of a core it used so far, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        machine::cpu(self.child.id())
     }
 
     /// What it wrote, to be read while it writes on.
@@ -127,9 +127,14 @@ impl Daemon {
         Record::open(&self.folder)
     }
 
-    /// Peak of the resident memory, in MiB.
+    /// The resident memory, in MiB.
+    pub(crate) fn memory(&self) -> f64 {
+        machine::memory(self.child.id(), "VmRSS")
+    }
+
+    /// Its peak.
     pub(crate) fn peak(&self) -> f64 {
-        machine::memory(self.pid(), "VmHWM")
+        machine::memory(self.child.id(), "VmHWM")
     }
 }
 

@@ -15,11 +15,16 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// The middle of some values.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+/// Values in order, for [`quantile`].
+pub(crate) fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
-    quantile(&sorted, 0.5)
+    sorted
+}
+
+/// The middle of some values.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    quantile(&sorted(values), 0.5)
 }
 
 /// One row of figures, by the names of their columns.

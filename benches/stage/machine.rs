@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::figures::quantile;
+use super::figures::{quantile, sorted};
 
 /// One line: processor, cores, kernel.
 pub(crate) fn described() -> String {
@@ -46,37 +46,19 @@ pub(crate) fn memory(pid: u32, what: &str) -> f64 {
     kib.unwrap_or(0.0) / 1024.0
 }
 
-/// How often a process was given a processor, over all its threads: its wake-ups while it is idle.
-pub(crate) fn switches(pid: u32) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let of = |path: &Path| {
-        let status = read_to_string(path.join("status")).unwrap_or_default();
-        let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
-        lines
-            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-            .sum::<u64>()
-    };
-    tasks
-        .map(|tasks| tasks.flatten().map(|task| of(&task.path())).sum())
-        .unwrap_or(0)
-}
-
 /// How long one 4 KiB write with its sync takes in a folder: median and 99th percentile of 300, in milliseconds.
 pub(crate) fn fsync(folder: &Path) -> (f64, f64) {
     let path = folder.join("fsync.probe");
     let mut file = File::create(&path).expect("a file to sync");
     let page = [7u8; 4096];
-    let mut times: Vec<f64> = (0..300)
-        .map(|_| {
-            file.seek(SeekFrom::Start(0)).expect("to seek");
-            let begun = Instant::now();
-            file.write_all(&page).expect("to write");
-            file.sync_data().expect("to sync");
-            ms(begun.elapsed())
-        })
-        .collect();
+    let times = sorted((0..300).map(|_| {
+        file.seek(SeekFrom::Start(0)).expect("to seek");
+        let begun = Instant::now();
+        file.write_all(&page).expect("to write");
+        file.sync_data().expect("to sync");
+        ms(begun.elapsed())
+    }));
     let _ = std::fs::remove_file(path);
-    times.sort_by(f64::total_cmp);
     (quantile(&times, 0.5), quantile(&times, 0.99))
 }
 

@@ -34,6 +34,18 @@ pub(crate) fn folder(in_memory: bool) -> tempfile::TempDir {
         .expect("a folder for the measurement")
 }
 
+/// What every table says of the place where it was measured.
+pub(crate) fn facts(in_memory: bool) -> Vec<(&'static str, String)> {
+    let database = if in_memory { "in memory" } else { "on disk" };
+    let (p50, p99) = machine::fsync(folder(in_memory).path());
+    let sync = format!("p50 {p50:.2} ms, p99 {p99:.2} ms");
+    vec![
+        ("machine", machine::described()),
+        ("database", database.to_owned()),
+        ("write and sync of 4 KiB", sync),
+    ]
+}
+
 /// The next whole second that is at least so far away.
 pub(crate) fn second_after(wait: Duration) -> Timestamp {
     let at = Timestamp::now() + wait;
