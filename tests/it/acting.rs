@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nightcall::daemon::{
-    ChoreSettings, Clock, Daemon, DaemonHandle, Parts, SystemClock, Undecided,
-};
+use nightcall::daemon::{Clock, Daemon, DaemonHandle, Parts, SystemClock, Undecided};
 use nightcall::sandbox::{Ending, Scenario, Script};
-use nightcall::sched::act::{Act, Acted, By, Deed, Retry, Scope};
-use nightcall::sched::id::{ClientKey, RunId, ScheduleName, SeriesId};
+use nightcall::sched::act::{Act, Acted, By, Retry, Scope};
+use nightcall::sched::id::{RunId, ScheduleName};
 use nightcall::sched::outcome::Outcome;
-use nightcall::sched::run::Run;
-use nightcall::sched::step::{Change, FireRequest, Fired, Missed, Saved};
-use nightcall::sched::time::{Now, TimeRange, TimeZone, Timestamp, civil};
-use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
+use nightcall::sched::step::{Change, Fired};
+use nightcall::sched::time::{Now, TimeRange, Timestamp};
+use nightcall::store::{Lease, Reply, Store, StoreError};
 use nightcall::systemd::Notifier;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_store::MemoryStore;
+use crate::support::moody_store::{Mood, Moody};
+use crate::support::runs::{by_hand, chores};
 use crate::support::world::{Night, World};
 
 const ONE: &str = "
@@ -231,7 +230,6 @@ async fn a_planned_run_that_failed_is_retried_once_however_often_it_is_asked() {
 /// A store that cannot take the next act, or takes long for it and cannot renew the lease afterwards.
 #[derive(Default)]
 struct Sick {
-    inner: MemoryStore,
     refuses: AtomicBool,
     is_slow: AtomicBool,
     renews_nothing: AtomicBool,
@@ -254,90 +252,70 @@ impl Clock for Leaping {
     }
 }
 
-impl Store for Sick {
-    fn instance(&self, wanted: Option<String>) -> Reply<'_, String> {
-        self.inner.instance(wanted)
-    }
-    fn acquire(&self, holder: Holder, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
-        self.inner.acquire(holder, trust, now)
-    }
-    fn renew(&self, lease: Lease, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
-        if self.renews_nothing.load(Ordering::Relaxed) {
-            let sick = StoreError::Unavailable("the disk is full".to_owned());
-            return Box::pin(std::future::ready(Err(sick)));
-        }
-        self.inner.renew(lease, trust, now)
-    }
-    fn release(&self, lease: Lease) -> Reply<'_, ()> {
-        self.inner.release(lease)
-    }
-    fn load(&self) -> Reply<'_, Saved> {
-        self.inner.load()
-    }
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+fn full<'a, T: Send + 'a>() -> Reply<'a, T> {
+    let sick = StoreError::Unavailable("the disk is full".to_owned());
+    Box::pin(std::future::ready(Err(sick)))
+}
+
+impl Mood for Sick {
+    fn commit<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        lease: Lease,
+        changes: Vec<Change>,
+    ) -> Reply<'a, ()> {
         let act = changes.iter().any(|c| matches!(c, Change::Acted(_)));
         if act && self.refuses.swap(false, Ordering::Relaxed) {
-            let sick = StoreError::Unavailable("the disk is full".to_owned());
-            return Box::pin(std::future::ready(Err(sick)));
+            return full();
         }
         if act && self.is_slow.swap(false, Ordering::Relaxed) {
             self.clock.0.store(true, Ordering::Relaxed);
             self.renews_nothing.store(true, Ordering::Relaxed);
         }
-        self.inner.commit(lease, changes)
+        store.commit(lease, changes)
     }
-    fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {
-        self.inner.runs(query)
-    }
-    fn story(&self, run: RunId) -> Reply<'_, Option<Story>> {
-        self.inner.story(run)
-    }
-    fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
-        self.inner.missed(series, range)
-    }
-    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
-        self.inner.deeds(range)
-    }
-    fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
-        self.inner.maintain(chore)
+
+    fn renew<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        lease: Lease,
+        trust: Duration,
+        now: Timestamp,
+    ) -> Reply<'a, Lease> {
+        match self.renews_nothing.load(Ordering::Relaxed) {
+            true => full(),
+            false => store.renew(lease, trust, now),
+        }
     }
 }
 
 /// Asks for a run of a schedule until the store can be used again.
 async fn fired(handle: &DaemonHandle, schedule: &str, key: &str) -> Fired {
-    loop {
-        let asked = handle.fire(FireRequest {
-            schedule: ScheduleName::new(schedule).unwrap(),
-            set: None,
-            key: ClientKey::new(key).unwrap(),
-            overrides: serde_json::Map::new(),
-            as_of: None,
-            queue: false,
-            anyway: false,
-            even_paused: false,
-        });
-        match asked.await {
-            Ok(fired) => return fired,
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+    let usable = async {
+        loop {
+            match handle.fire(by_hand(schedule, key)).await {
+                Ok(fired) => return fired,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         }
-    }
+    };
+    let fired = tokio::time::timeout(Duration::from_secs(30), usable).await;
+    fired.expect("the store can be used again")
 }
 
 /// A daemon of one schedule on a store that may fail.
-async fn on(world: &World, store: &Arc<Sick>, stop: &CancellationToken) -> (Daemon, DaemonHandle) {
+async fn on(
+    world: &World,
+    store: &Arc<Moody<Sick>>,
+    stop: &CancellationToken,
+) -> (Daemon, DaemonHandle) {
     let (plan, clients) = world.replacement();
     Daemon::new(Parts {
         store: Arc::clone(store) as Arc<dyn Store>,
         clients,
-        clock: Arc::clone(&store.clock) as Arc<dyn Clock>,
+        clock: Arc::clone(&store.mood.clock) as Arc<dyn Clock>,
         plan,
-        chores: ChoreSettings {
-            keep_days: 1,
-            keep_runs: 10,
-            doctor_at: civil::time(17, 0, 0, 0),
-            doctor_zone: TimeZone::UTC,
-            zone_data: Arc::new(String::new),
-        },
+        chores: chores(),
         instance: None,
         systemd: Notifier::from_env(),
         stop: stop.clone(),
@@ -354,7 +332,7 @@ const EVER: TimeRange = TimeRange {
 #[tokio::test]
 async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_again() {
     let world = World::new(Scenario::default(), ONE).await;
-    let (store, stop) = (Arc::new(Sick::default()), CancellationToken::new());
+    let (store, stop) = (Arc::new(Moody::<Sick>::default()), CancellationToken::new());
     let (daemon, handle) = on(&world, &store, &stop).await;
     let running = tokio::spawn(daemon.run());
     assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
@@ -364,7 +342,7 @@ async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_agai
         let (plan, clients) = world.replacement();
         handle.reload(plan, clients, By::new("test", None)).await
     };
-    store.refuses.store(true, Ordering::Relaxed);
+    store.mood.refuses.store(true, Ordering::Relaxed);
     let asked = reload().await;
     assert!(matches!(asked, Err(Undecided::Unusable(_))), "{asked:?}");
     let two = fired(&handle, "two", "k2").await;
@@ -383,16 +361,16 @@ async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_agai
 #[tokio::test]
 async fn a_reload_that_is_stored_is_in_force_and_told_though_the_lease_cannot_be_renewed_then() {
     let world = World::new(Scenario::default(), ONE).await;
-    let (store, stop) = (Arc::new(Sick::default()), CancellationToken::new());
+    let (store, stop) = (Arc::new(Moody::<Sick>::default()), CancellationToken::new());
     let (daemon, handle) = on(&world, &store, &stop).await;
     let running = tokio::spawn(daemon.run());
     assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
     world.write(&format!("{ONE}{TWO}"));
     let (plan, clients) = world.replacement();
     let mut feed = handle.feed();
-    store.is_slow.store(true, Ordering::Relaxed);
+    store.mood.is_slow.store(true, Ordering::Relaxed);
     let asked = handle.reload(plan, clients, By::new("test", None)).await;
-    store.renews_nothing.store(false, Ordering::Relaxed);
+    store.mood.renews_nothing.store(false, Ordering::Relaxed);
     assert!(matches!(asked, Ok(Acted::Done { .. })), "{asked:?}");
     assert_eq!(store.deeds(EVER).await.unwrap().len(), 1);
     let told = std::iter::from_fn(|| feed.try_recv().ok());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nightcall::config::{self, Config};
 use nightcall::sched::Scheduler;
 use nightcall::sched::fault::{Fault, FaultClass};
-use nightcall::sched::id::{ClientKey, JobId, RunId, ScheduleName};
+use nightcall::sched::id::{JobId, RunId};
 use nightcall::sched::scheduler::Setup;
 use nightcall::sched::step::{
     Answer, Ask, CancelAnswer, Effect, FireRequest, Input, Key, ListAnswer, PollAnswer, Step,
@@ -21,6 +21,8 @@ use nightcall::store::sqlite::SqliteStore;
 use nightcall::store::{Holder, Lease, Store};
 use nightcall::zones::Zones;
 use tokio::runtime::Runtime;
+
+use crate::support::runs::by_hand;
 
 /// When people look: 09:00:30 in Madrid.
 pub(crate) const MORNING: &str = "2026-02-03T08:00:30Z";
@@ -249,14 +251,8 @@ impl<'a> Daemon<'a> {
         self.handle(Input::Fire {
             token: Token(1),
             request: FireRequest {
-                schedule: ScheduleName::new(schedule).unwrap(),
                 set: Some(set.parse().unwrap()),
-                key: ClientKey::new(key).unwrap(),
-                overrides: serde_json::Map::new(),
-                as_of: None,
-                queue: false,
-                anyway: false,
-                even_paused: false,
+                ..by_hand(schedule, key)
             },
         });
     }

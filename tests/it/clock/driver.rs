@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use nightcall::daemon::{ChoreSettings, Clock, Daemon, Parts, Plan, SystemClock};
-use nightcall::sched::time::{Now, TimeZone, civil};
+use nightcall::daemon::{Clock, Daemon, Parts, Plan, SystemClock};
+use nightcall::sched::time::{Now, TimeZone};
 use nightcall::systemd::Notifier;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_store::MemoryStore;
+use crate::support::runs::chores;
 
 /// The machine's clocks, the wall clock ahead by so many seconds.
 #[derive(Clone, Default)]
@@ -41,13 +42,7 @@ fn parts(clock: Shifted, notify: &std::path::Path, stop: CancellationToken) -> P
             observe: false,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
         },
-        chores: ChoreSettings {
-            keep_days: 400,
-            keep_runs: 10_000,
-            doctor_at: civil::time(17, 0, 0, 0),
-            doctor_zone: TimeZone::UTC,
-            zone_data: Arc::new(String::new),
-        },
+        chores: chores(),
         instance: Some("test".to_owned()),
         systemd: Notifier::to(notify, Some(Duration::from_secs(60))),
         stop,

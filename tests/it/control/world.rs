@@ -15,7 +15,6 @@ use nightcall::control::{Api, Server};
 use nightcall::daemon::{ChoreSettings, Daemon, Parts, Plan, SystemClock};
 use nightcall::sandbox::{Ending, Procedure, Sandbox, Scenario, Script};
 use nightcall::sched::id::RunId;
-use nightcall::sched::time::TimeZone;
 use nightcall::systemd::Notifier;
 use nightcall::zones::Zones;
 use tempfile::TempDir;
@@ -23,6 +22,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::support::runs::chores;
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -170,11 +171,8 @@ impl World {
             clock: Arc::new(SystemClock),
             plan,
             chores: ChoreSettings {
-                keep_days: 400,
-                keep_runs: 10_000,
                 doctor_at: self.config.daemon.doctor_at,
-                doctor_zone: TimeZone::UTC,
-                zone_data: Arc::new(String::new),
+                ..chores()
             },
             instance: None,
             systemd: Notifier::from_env(),

@@ -6,23 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
-use nightcall::daemon::{ChoreSettings, Clients, Clock, Daemon, DaemonError, Parts, Plan};
-use nightcall::sched::act::Deed;
+use nightcall::daemon::{Clients, Clock, Daemon, DaemonError, Parts, Plan};
 use nightcall::sched::call::{Submission, Target};
-use nightcall::sched::id::{ClientKey, JobId, RunId, SeriesId};
-use nightcall::sched::run::Run;
+use nightcall::sched::id::JobId;
 use nightcall::sched::schedule::{ConnectionLimits, PollPlan};
-use nightcall::sched::step::{
-    CancelAnswer, Change, FireRequest, ListAnswer, Missed, PollAnswer, Saved, SubmitAnswer,
-};
-use nightcall::sched::time::{Mono, Now, TimeRange, TimeZone, Timestamp, civil};
+use nightcall::sched::step::{CancelAnswer, Change, ListAnswer, PollAnswer, SubmitAnswer};
+use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp};
 use nightcall::sched::trigger::Trigger;
-use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
+use nightcall::store::{Lease, Reply, Store, StoreError};
 use nightcall::systemd::Notifier;
 use nightcall::warehouse::{self, Heard, JobClient};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_store::MemoryStore;
+use crate::support::moody_store::{Mood, Moody};
 use crate::support::runs::*;
 
 /// Both clocks, moved by hand; in seconds.
@@ -41,7 +38,6 @@ impl Clock for HandClock {
 
 /// A store whose next commit with a submission takes a while; meanwhile somebody may come.
 struct Slow {
-    store: MemoryStore,
     clock: Arc<HandClock>,
     armed: AtomicBool,
     somebody_comes: bool,
@@ -52,50 +48,25 @@ fn announces(changes: &[Change]) -> bool {
     changes.iter().any(submits)
 }
 
-impl Store for Slow {
-    fn instance(&self, wanted: Option<String>) -> Reply<'_, String> {
-        self.store.instance(wanted)
-    }
-    fn acquire(&self, holder: Holder, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
-        self.store.acquire(holder, trust, now)
-    }
-    fn renew(&self, lease: Lease, trust: Duration, now: Timestamp) -> Reply<'_, Lease> {
-        self.store.renew(lease, trust, now)
-    }
-    fn release(&self, lease: Lease) -> Reply<'_, ()> {
-        self.store.release(lease)
-    }
-    fn load(&self) -> Reply<'_, Saved> {
-        self.store.load()
-    }
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+impl Mood for Slow {
+    fn commit<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        lease: Lease,
+        changes: Vec<Change>,
+    ) -> Reply<'a, ()> {
         Box::pin(async move {
             let slow = announces(&changes) && self.armed.swap(false, Ordering::SeqCst);
-            self.store.commit(lease, changes).await?;
+            store.commit(lease, changes).await?;
             if slow {
                 self.clock.0.fetch_add(100, Ordering::SeqCst);
                 if self.somebody_comes {
                     let now = self.clock.now().wall;
-                    self.store.acquire(holder(99), TRUST, now).await?;
+                    store.acquire(holder(99), TRUST, now).await?;
                 }
             }
             Ok(())
         })
-    }
-    fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {
-        self.store.runs(query)
-    }
-    fn story(&self, run: RunId) -> Reply<'_, Option<Story>> {
-        self.store.story(run)
-    }
-    fn missed(&self, series: Option<SeriesId>, range: TimeRange) -> Reply<'_, Vec<Missed>> {
-        self.store.missed(series, range)
-    }
-    fn deeds(&self, range: TimeRange) -> Reply<'_, Vec<Deed>> {
-        self.store.deeds(range)
-    }
-    fn maintain(&self, chore: Chore) -> Reply<'_, u64> {
-        self.store.maintain(chore)
     }
 }
 
@@ -123,7 +94,7 @@ impl JobClient for Counting {
     }
 }
 
-fn parts(store: Arc<Slow>, vendor: Arc<Counting>, stop: CancellationToken) -> Parts {
+fn parts(store: Arc<Moody<Slow>>, vendor: Arc<Counting>, stop: CancellationToken) -> Parts {
     let series = series("nightly/default");
     let definition = definition(&series);
     let trigger = Trigger::new(&definition.trigger, TimeZone::UTC, &series.schedule).unwrap();
@@ -132,7 +103,7 @@ fn parts(store: Arc<Slow>, vendor: Arc<Counting>, stop: CancellationToken) -> Pa
     let clients: Clients = HashMap::from([(connection.clone(), vendor)]);
     let second = Duration::from_secs(1);
     Parts {
-        clock: Arc::clone(&store.clock) as Arc<dyn Clock>,
+        clock: Arc::clone(&store.mood.clock) as Arc<dyn Clock>,
         store,
         clients,
         plan: Plan {
@@ -156,13 +127,7 @@ fn parts(store: Arc<Slow>, vendor: Arc<Counting>, stop: CancellationToken) -> Pa
             observe: false,
             zones: Arc::new(|_| Some(TimeZone::UTC)),
         },
-        chores: ChoreSettings {
-            keep_days: 1,
-            keep_runs: 1,
-            doctor_at: civil::time(1, 0, 0, 0),
-            doctor_zone: TimeZone::UTC,
-            zone_data: Arc::new(String::new),
-        },
+        chores: chores(),
         instance: None,
         systemd: Notifier::default(),
         stop,
@@ -171,27 +136,16 @@ fn parts(store: Arc<Slow>, vendor: Arc<Counting>, stop: CancellationToken) -> Pa
 
 /// One run by hand, whose intent takes long to store. How the daemon ended, and how often it submitted.
 async fn after_a_slow_commit(somebody_comes: bool) -> (Result<(), DaemonError>, u32) {
-    let store = Arc::new(Slow {
-        store: MemoryStore::default(),
+    let store = Arc::new(Moody::new(Slow {
         clock: Arc::default(),
         armed: AtomicBool::new(true),
         somebody_comes,
-    });
+    }));
     let (vendor, stop) = (Arc::new(Counting::default()), CancellationToken::new());
     let parts = parts(store, Arc::clone(&vendor), stop.clone());
     let (daemon, handle) = Daemon::new(parts).await.unwrap();
     let night = tokio::spawn(daemon.run());
-    let fired = handle.fire(FireRequest {
-        schedule: schedule("nightly"),
-        set: None,
-        key: ClientKey::new("k").unwrap(),
-        overrides: serde_json::Map::new(),
-        as_of: None,
-        queue: false,
-        anyway: false,
-        even_paused: false,
-    });
-    let _ = fired.await;
+    let _ = handle.fire(by_hand("nightly", "k")).await;
     let submitted = async {
         while vendor.0.load(Ordering::SeqCst) == 0 && !night.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod arbitrary;
 pub(crate) mod memory_store;
+pub(crate) mod moody_store;
 pub(crate) mod preload;
 pub(crate) mod runs;
 pub(crate) mod world;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightcall::daemon::ChoreSettings;
 use nightcall::sched::call::{Parameters, Target};
-use nightcall::sched::id::{ConnectionName, JobId, RunId, ScheduleName, SeriesId, SetName};
+use nightcall::sched::id::{
+    ClientKey, ConnectionName, JobId, RunId, ScheduleName, SeriesId, SetName,
+};
 use nightcall::sched::notice::{Notice, NoticeKind};
 use nightcall::sched::outcome::Outcome;
 use nightcall::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy};
 use nightcall::sched::run::{Origin, Record, Run, RunState};
 use nightcall::sched::schedule::Definition;
-use nightcall::sched::step::Change;
-use nightcall::sched::time::{Mono, Now, Timestamp};
+use nightcall::sched::step::{Change, FireRequest};
+use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp, civil};
 use nightcall::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
 use nightcall::store::Holder;
 
@@ -174,4 +177,29 @@ pub(crate) fn notice(id: &str, run: Option<&Run>, when: Timestamp) -> Notice {
 /// The ids as text, for comparisons that can be read.
 pub(crate) fn ids(runs: &[Run]) -> Vec<String> {
     runs.iter().map(|run| run.id.to_string()).collect()
+}
+
+/// A run that somebody asks for, with nothing but its schedule and a key.
+pub(crate) fn by_hand(schedule: &str, key: &str) -> FireRequest {
+    FireRequest {
+        schedule: ScheduleName::new(schedule).unwrap(),
+        set: None,
+        key: ClientKey::new(key).unwrap(),
+        overrides: serde_json::Map::new(),
+        as_of: None,
+        queue: false,
+        anyway: false,
+        even_paused: false,
+    }
+}
+
+/// A maintenance calendar as without any configuration.
+pub(crate) fn chores() -> ChoreSettings {
+    ChoreSettings {
+        keep_days: 400,
+        keep_runs: 10_000,
+        doctor_at: civil::time(17, 0, 0, 0),
+        doctor_zone: TimeZone::UTC,
+        zone_data: Arc::new(String::new),
+    }
 }

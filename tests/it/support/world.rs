@@ -9,7 +9,7 @@ use nightcall::config::{self, Config};
 use nightcall::daemon::{Clients, DaemonHandle, Plan};
 use nightcall::sandbox::{Sandbox, Scenario};
 use nightcall::sched::act::{Act, Acted, By};
-use nightcall::sched::id::{ClientKey, RunId, ScheduleName};
+use nightcall::sched::id::RunId;
 use nightcall::sched::run::Run;
 use nightcall::sched::step::{FireRequest, Fired};
 use nightcall::store::{RunQuery, Story};
@@ -17,6 +17,8 @@ use nightcall::zones::Zones;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use super::runs::by_hand;
 
 /// Longer than anything here takes, so that a test that hangs fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -145,14 +147,8 @@ impl Night {
         let key = format!("test-{key}-{}", std::process::id());
         self.handle
             .fire(FireRequest {
-                schedule: ScheduleName::new(schedule).unwrap(),
                 set: set.map(|set| set.parse().unwrap()),
-                key: ClientKey::new(&key).unwrap(),
-                overrides: serde_json::Map::new(),
-                as_of: None,
-                queue: false,
-                anyway: false,
-                even_paused: false,
+                ..by_hand(schedule, &key)
             })
             .await
             .unwrap()

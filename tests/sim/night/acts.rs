@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nightcall::sandbox::{Fault, Metadata, Operation, Phase, Rule, World};
-use nightcall::sched::id::{ClientKey, RunKind, ScheduleName};
+use nightcall::sched::id::RunKind;
 use nightcall::sched::run::RunState;
 use nightcall::sched::step::{FireRequest, Fired, Input, Token};
 
@@ -11,6 +11,7 @@ use super::checks::hold;
 use super::plan::{Act, Edit};
 use super::play::{Event, Play};
 use crate::setup::{Config, secs};
+use crate::sim::by_hand;
 
 impl Play<'_> {
     /// The act of this number begins.
@@ -62,14 +63,10 @@ impl Play<'_> {
                 even_paused,
             } => {
                 let request = FireRequest {
-                    schedule: ScheduleName::new(&schedule).unwrap(),
-                    set: None,
-                    key: ClientKey::new(&format!("k{key}")).unwrap(),
-                    overrides: serde_json::Map::new(),
-                    as_of: None,
                     queue,
                     anyway,
                     even_paused,
+                    ..by_hand(&schedule, &format!("k{key}"))
                 };
                 self.fire(request);
             }
