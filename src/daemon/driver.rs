@@ -1,40 +1,38 @@
-//! The one loop: wait, take in what happened, commit, then act.
+//! The one loop: wait, take in what happened, commit, then act. What happens during a commit is taken in meanwhile, as
+//! the next step.
 //!
 //! Invariant: an effect leaves only after the changes of its step are durable and while the lease is trusted. A commit
-//! that fails means that the step never happened: the scheduler is dropped and made anew from the store.
+//! that fails means that its step and the next never happened: the scheduler is dropped and made anew from the store.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, sleep};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio::time::{interval, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::asked::{Alone, Asked, Next};
+use super::asked::Alone;
 use super::chores::Bell;
-use super::clock::Clock;
-use super::handle::{Request, Status, Wanted};
+use super::handle::{Status, Wanted};
+use super::inbox::{Inbox, Taken};
 use super::lease::LeaseKeeper;
 use super::observe::Observer;
 use super::patience::{BEAT, patiently};
 use super::perform::Performer;
-use super::{Clients, DaemonError, Plan};
+use super::{DaemonError, Plan};
 use crate::sched::act::Acted;
 use crate::sched::id::RunId;
 use crate::sched::run::Origin;
 use crate::sched::scheduler::Scheduler;
 use crate::sched::step::{Change, Effect, Input, Step};
-use crate::sched::time::{Mono, Now, Timestamp, between};
+use crate::sched::time::{Mono, Timestamp, between};
 use crate::store::{RunQuery, Store, StoreError};
 use crate::systemd::Notifier;
 
-/// The driver never sleeps longer, so that a stepped clock is noticed.
-const NAP: Duration = Duration::from_secs(1);
 /// How things stand is shown at most so often.
 const REPORT: Duration = Duration::from_millis(200);
-/// At most so many inputs are taken in before they are committed.
-pub(super) const GROUP: usize = 4096;
+/// For so long what happens during a commit is taken in; a store that takes its time is waited for.
+const MEANWHILE: Duration = Duration::from_secs(1);
 /// How long a stop waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// The first pause before an unusable store is tried again, and the longest.
@@ -45,17 +43,13 @@ pub(super) struct Driver {
     pub(super) plan: Plan,
     pub(super) instance: String,
     pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) inbox: Inbox,
     pub(super) lease: LeaseKeeper,
     pub(super) performer: Performer,
     pub(super) observer: Observer,
-    pub(super) inputs: mpsc::Receiver<Input>,
-    pub(super) requests: mpsc::Receiver<Request>,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) bell: Bell,
     pub(super) systemd: Notifier,
-    pub(super) stop: CancellationToken,
-    pub(super) asked: Asked,
     /// Something happened since the last report; it is made up for soon.
     pub(super) unreported: bool,
     /// When it was made.
@@ -70,12 +64,12 @@ impl Driver {
         let mut pause = first;
         let ended = loop {
             generation += 1;
-            let since = self.clock.now().mono;
+            let since = self.inbox.clock.now().mono;
             match self.live(generation).await {
                 Ok(()) => break Ok(()),
                 Err(StoreError::Unavailable(why)) => {
                     // A store that takes a probe and then fails again is not asked each second for ever.
-                    if self.clock.now().mono.since(since) > longest {
+                    if self.inbox.clock.now().mono.since(since) > longest {
                         pause = first;
                     }
                     if !self.wait_for_store(why, &mut pause).await? {
@@ -94,46 +88,39 @@ impl Driver {
         let saved = patiently(&self.systemd, &self.status, self.store.load()).await?;
         let setup = self.plan.setup(self.instance.clone(), generation);
         let zones = Arc::clone(&self.plan.zones);
-        let now = self.clock.now();
+        let now = self.inbox.clock.now();
         let (mut scheduler, step) = Scheduler::recover(setup, saved, zones.as_ref(), now);
-        self.finish(&scheduler, step, now).await?;
+        self.finish(&scheduler, step).await?;
         let series = scheduler.snapshot(now).series;
         self.systemd.ready(&format!("{series} series are planned"));
         info!(series, "ready");
+        let mut taken = Taken::default();
         loop {
-            let Some(mut next) = self.next(&scheduler).await else {
-                return self.drain(scheduler).await;
-            };
-            let now = self.clock.now();
-            let mut step = Step::default();
-            let mut heard = Vec::new();
-            let mut alone = None;
-            for taken in 1..=GROUP {
-                match next {
-                    Next::Input(input) => {
-                        if let Input::Answer { .. } = &input {
-                            heard.push(input.clone());
-                        }
-                        let Step { changes, effects } = scheduler.handle(input, now);
-                        step.changes.extend(changes);
-                        step.effects.extend(effects);
-                    }
-                    Next::Alone(act) => {
-                        alone = Some(act);
-                        break;
-                    }
-                }
-                if taken == GROUP {
-                    break;
-                }
-                match self.waiting() {
-                    Some(more) => next = more,
-                    None => break,
-                }
+            if taken.is_empty() {
+                let longest = if self.unreported {
+                    REPORT
+                } else {
+                    Duration::MAX
+                };
+                let Some(next) = self.inbox.next(&scheduler, longest).await else {
+                    return self.drain(scheduler).await;
+                };
+                self.inbox.take(&mut scheduler, next, &mut taken);
             }
-            let finished = self.finish(&scheduler, step, now).await;
+            let Taken {
+                step, heard, alone, ..
+            } = std::mem::take(&mut taken);
+            // What comes behind an act waits for it.
+            let meanwhile = match alone {
+                None => Some((&mut scheduler, &mut taken)),
+                Some(_) => None,
+            };
+            let finished = match self.commit(step.changes, meanwhile).await {
+                Ok(changes) => self.release(&scheduler, changes, step.effects).await,
+                Err(error) => Err(error),
+            };
             if let Err(StoreError::Unavailable(_)) = finished {
-                heard.iter().for_each(undecided);
+                heard.iter().chain(&taken.heard).for_each(undecided);
             }
             finished?;
             if let Some(act) = alone {
@@ -176,102 +163,85 @@ impl Driver {
                 Input::Reload { token, setup, by }
             }
         };
-        let now = self.clock.now();
+        let now = self.inbox.clock.now();
         let step = scheduler.handle(input, now);
         let done = |effect: &Effect| matches!(effect, Effect::Acted { token: of, acted: Acted::Done { .. } } if *of == token);
         let new = new.filter(|_| step.effects.iter().any(done));
-        self.finish_with(scheduler, step, new, now).await
-    }
-
-    /// What happens next; `None` when it is time to stop.
-    async fn next(&mut self, scheduler: &Scheduler) -> Option<Next> {
-        let now = self.clock.now();
-        let wake = scheduler.next_wake(now);
-        let mut pause = wake.mono.map_or(NAP, |at| at.since(now.mono).min(NAP));
-        if self.unreported {
-            pause = pause.min(REPORT);
-        }
-        let clock = Arc::clone(&self.clock);
-        let due = async {
-            // One that is far away is looked for again after the nap.
-            match wake.wall.filter(|at| between(now.wall, *at) <= NAP) {
-                Some(at) => clock.shows(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => None,
-            input = self.inputs.recv() => input.map(Next::Input),
-            Some(request) = self.requests.recv() => Some(self.asked.next(request)),
-            () = due => Some(Next::Input(Input::Wake)),
-            () = sleep(pause) => Some(Next::Input(Input::Wake)),
-        }
-    }
-
-    /// What has happened meanwhile.
-    fn waiting(&mut self) -> Option<Next> {
-        let input = self.inputs.try_recv().ok();
-        input.map(Next::Input).or_else(|| {
-            let request = self.requests.try_recv().ok()?;
-            Some(self.asked.next(request))
-        })
-    }
-
-    /// Commits a step, then acts on it.
-    async fn finish(
-        &mut self,
-        scheduler: &Scheduler,
-        step: Step,
-        now: Now,
-    ) -> Result<(), StoreError> {
-        self.finish_with(scheduler, step, None, now).await
-    }
-
-    /// Commits a step; then another configuration is in force when it brought one, and its effects are released. A
-    /// commit that fails leaves the former one, from which all is made anew.
-    async fn finish_with(
-        &mut self,
-        scheduler: &Scheduler,
-        step: Step,
-        new: Option<(Plan, Clients)>,
-        now: Now,
-    ) -> Result<(), StoreError> {
-        patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
-        let slow = !step.changes.is_empty();
-        if slow {
-            let commit = self.store.commit(self.lease.lease(), step.changes.clone());
-            patiently(&self.systemd, &self.status, commit).await?;
-        }
-        // It is durable: what is in force, what is told and what is answered no longer depend on the lease.
+        // A commit that fails leaves the former configuration, from which all is made anew.
+        let changes = self.commit(step.changes, None).await?;
         if let Some((plan, clients)) = new {
             self.plan = plan;
             self.performer.exchange(clients);
         }
-        let late = lateness(&step.changes);
-        self.observer.observe(step.changes);
+        self.release(scheduler, changes, step.effects).await
+    }
+
+    /// Commits a step, then acts on it.
+    async fn finish(&mut self, scheduler: &Scheduler, step: Step) -> Result<(), StoreError> {
+        let changes = self.commit(step.changes, None).await?;
+        self.release(scheduler, changes, step.effects).await
+    }
+
+    /// Makes changes durable and gives them back. What happens until then is taken in, where there is a place for it.
+    async fn commit(
+        &mut self,
+        changes: Vec<Change>,
+        meanwhile: Option<(&mut Scheduler, &mut Taken)>,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.keep_lease().await?;
+        if changes.is_empty() {
+            return Ok(changes);
+        }
+        let commit = self.store.commit(self.lease.lease(), changes);
+        let commit = patiently(&self.systemd, &self.status, commit);
+        tokio::pin!(commit);
+        if let Some((scheduler, taken)) = meanwhile {
+            tokio::select! {
+                biased;
+                committed = &mut commit => return committed,
+                _ = timeout(MEANWHILE, self.inbox.listen(scheduler, taken)) => {}
+            }
+        }
+        commit.await
+    }
+
+    /// What is durable is told and answered; then what leaves, leaves, while the lease is trusted.
+    async fn release(
+        &mut self,
+        scheduler: &Scheduler,
+        changes: Vec<Change>,
+        effects: Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        let slow = !changes.is_empty();
+        let late = lateness(&changes);
+        self.observer.observe(changes);
         let mut leaving = Vec::new();
-        for effect in step.effects {
+        for effect in effects {
             match effect {
-                Effect::Reply { token, fired } => self.asked.fired(token, fired),
-                Effect::Acted { token, acted } => self.asked.acted(token, acted),
+                Effect::Reply { token, fired } => self.inbox.asked.fired(token, fired),
+                Effect::Acted { token, acted } => self.inbox.asked.acted(token, acted),
                 effect => leaving.push(effect),
             }
         }
         if slow {
-            // The disk may have taken its time: what leaves, leaves while the lease is trusted.
-            let now = self.clock.now();
-            patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
+            // The disk may have taken its time.
+            self.keep_lease().await?;
         }
         for effect in leaving {
             self.performer.perform(effect);
         }
-        self.report(scheduler, late, now);
+        self.report(scheduler, late);
         Ok(())
     }
 
+    async fn keep_lease(&mut self) -> Result<(), StoreError> {
+        let now = self.inbox.clock.now();
+        patiently(&self.systemd, &self.status, self.lease.keep(now)).await
+    }
+
     /// Feeds the watchdog and shows how things stand.
-    fn report(&mut self, scheduler: &Scheduler, late: Duration, now: Now) {
+    fn report(&mut self, scheduler: &Scheduler, late: Duration) {
+        let now = self.inbox.clock.now();
         let former = self.status.borrow().clone();
         let quiet = self.reported.is_some_and(|at| now.mono.since(at) < REPORT);
         // The first one shows that the daemon is ready.
@@ -312,10 +282,9 @@ impl Driver {
         while scheduler.under_way() > 0 {
             tokio::select! {
                 () = &mut give_up => break,
-                Some(input) = self.inputs.recv() => {
-                    let now = self.clock.now();
-                    let step = scheduler.handle(input, now);
-                    self.finish(&scheduler, step, now).await?;
+                Some(input) = self.inbox.inputs.recv() => {
+                    let step = scheduler.handle(input, self.inbox.clock.now());
+                    self.finish(&scheduler, step).await?;
                 }
             }
         }
@@ -342,7 +311,7 @@ impl Driver {
                 error!("{why}; nothing is submitted or cancelled until it can");
                 told = Some(why.clone());
             }
-            self.asked.give_up(&why);
+            self.inbox.asked.give_up(&why);
             self.status.send_modify(|status| {
                 let mut now = (**status).clone();
                 now.store = Some(why.to_string());
@@ -371,13 +340,13 @@ impl Driver {
         let mut beat = interval(BEAT);
         loop {
             tokio::select! {
-                () = self.stop.cancelled() => return false,
+                () = self.inbox.stop.cancelled() => return false,
                 () = &mut wake => return true,
                 _ = beat.tick() => self.systemd.alive(),
-                Some(input) = self.inputs.recv() => undecided(&input),
-                Some(request) = self.requests.recv() => {
-                    let _ = self.asked.next(request);
-                    self.asked.give_up(why);
+                Some(input) = self.inbox.inputs.recv() => undecided(&input),
+                Some(request) = self.inbox.requests.recv() => {
+                    let _ = self.inbox.asked.next(request);
+                    self.inbox.asked.give_up(why);
                 }
             }
         }
@@ -385,10 +354,11 @@ impl Driver {
 
     /// A commit of nothing that really writes.
     async fn probe(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.inbox.clock.now();
         patiently(&self.systemd, &self.status, self.lease.keep(now)).await?;
         let probe = self.store.commit(self.lease.lease(), Vec::new());
-        patiently(&self.systemd, &self.status, probe).await
+        let written = patiently(&self.systemd, &self.status, probe).await;
+        written.map(drop)
     }
 }
 

@@ -5,6 +5,7 @@ mod chores;
 mod clock;
 mod driver;
 mod handle;
+mod inbox;
 mod lease;
 mod observe;
 mod patience;
@@ -34,6 +35,7 @@ pub use perform::Clients;
 use asked::Asked;
 use chores::{Bell, Chores};
 use driver::Driver;
+use inbox::Inbox;
 use lease::LeaseKeeper;
 use observe::Observer;
 use perform::Performer;
@@ -147,17 +149,19 @@ impl Daemon {
             plan: parts.plan,
             instance,
             store: parts.store,
-            clock: parts.clock,
+            inbox: Inbox {
+                clock: parts.clock,
+                inputs,
+                requests: asked,
+                asked: Asked::default(),
+                stop: parts.stop,
+            },
             lease,
             performer: Performer::new(parts.clients, answers.clone()),
             observer,
-            inputs,
-            requests: asked,
             status,
             bell: Bell::default(),
             systemd: parts.systemd,
-            stop: parts.stop,
-            asked: Asked::default(),
             unreported: false,
             reported: None,
         };
@@ -176,13 +180,13 @@ impl Daemon {
 
     /// Runs until it is told to stop, or until it must not go on.
     pub async fn run(self) -> Result<(), DaemonError> {
-        let stop = self.driver.stop.clone();
+        let stop = self.driver.inbox.stop.clone();
         let bell = keep_bell(
             self.chores,
             Arc::clone(&self.driver.store),
             self.answers,
             self.driver.bell.clone(),
-            Arc::clone(&self.driver.clock),
+            Arc::clone(&self.driver.inbox.clock),
             self.driver.status.subscribe(),
             stop.clone(),
         );

@@ -136,8 +136,8 @@ pub trait Store: Send + Sync {
     fn release(&self, lease: Lease) -> Reply<'_, ()>;
     /// Everything that the heart needs to go on.
     fn load(&self) -> Reply<'_, Saved>;
-    /// Stores all changes or none, durably, if the lease still holds. An empty list is a probe.
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()>;
+    /// Stores all changes or none, durably, if the lease still holds, and gives them back. An empty list is a probe.
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, Vec<Change>>;
     /// The runs that match, by instant, oldest first.
     fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>>;
     /// One run with its records, `None` when there is none.

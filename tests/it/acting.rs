@@ -263,7 +263,7 @@ impl Mood for Sick {
         store: &'a MemoryStore,
         lease: Lease,
         changes: Vec<Change>,
-    ) -> Reply<'a, ()> {
+    ) -> Reply<'a, Vec<Change>> {
         let act = changes.iter().any(|c| matches!(c, Change::Acted(_)));
         if act && self.refuses.swap(false, Ordering::Relaxed) {
             return full();

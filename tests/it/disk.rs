@@ -7,6 +7,7 @@
 mod chores;
 mod damage;
 mod late_lease;
+mod meanwhile;
 mod mood;
 mod namespace;
 mod night;

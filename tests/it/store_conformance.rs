@@ -95,7 +95,8 @@ impl Subject {
     }
 
     async fn commit(&self, lease: &Lease, changes: Vec<Change>) {
-        self.store.commit(lease.clone(), changes).await.unwrap();
+        let given = self.store.commit(lease.clone(), changes.clone()).await;
+        assert_eq!(given, Ok(changes), "what is durable comes back");
     }
 
     async fn runs(&self, query: RunQuery) -> Vec<Run> {
@@ -120,7 +121,7 @@ impl Subject {
     }
 }
 
-fn is_corrupt(result: &Result<(), StoreError>) -> bool {
+fn is_corrupt<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Corrupt(_)))
 }
 
@@ -276,8 +277,9 @@ async fn a_successor_fences_the_former_holder_and_is_named(subject: &Subject) {
     let refused = [
         store
             .commit(old.clone(), vec![change(&pending_at("a/x", 1))])
-            .await,
-        store.renew(old.clone(), TRUST, hour(1)).await.map(|_| ()),
+            .await
+            .map(drop),
+        store.renew(old.clone(), TRUST, hour(1)).await.map(drop),
         store.release(old).await,
     ];
     for result in refused {

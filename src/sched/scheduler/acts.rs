@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::fire::{Refusal, refuse};
+use super::series::AT_ONCE;
 use super::{Scheduler, Slot};
 use crate::sched::act::{Act, Acted, By, Deed};
 use crate::sched::id::{RunId, ScheduleName};
@@ -120,7 +121,7 @@ impl Scheduler {
                 "set the clock; `nightcall status` says when it is believed again",
             );
         }
-        self.plan_due(now);
+        self.plan_due(AT_ONCE, now);
         if self.past_is_due(now) {
             return refuse(
                 "the times that passed are still being decided",

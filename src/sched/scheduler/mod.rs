@@ -56,7 +56,7 @@ use super::trigger::{Fold, Trigger};
 use clock::ClockWatch;
 use connection::{Connection, Host};
 pub use recover::ZoneSource;
-use series::Series;
+use series::{A_STEP, Series};
 pub use snapshot::{ConnectionStatus, Snapshot};
 
 /// What the configuration and the command line say.
@@ -310,7 +310,7 @@ impl Scheduler {
             return;
         }
         self.release_series(now);
-        self.plan_due(now);
+        self.plan_due(A_STEP, now);
         self.end_pauses(now);
         self.expire(now);
         self.dispatch(now);

@@ -24,9 +24,11 @@ use crate::sched::trigger::{Occurrence, Trigger};
 /// So long after a start, times that passed before it may wait for the job list.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// So many occurrences are looked at in one step, or those of one series: after years that were passed over the driver
-/// says in between that it lives.
-const LOOKED_AT: u64 = 20_000;
+/// So many occurrences are looked at in one step, or those of one series: the first of a herd leave while others are
+/// decided, and after years that were passed over the driver says in between that it lives.
+pub(super) const A_STEP: u64 = 512;
+/// So many when somebody waits for all of them.
+pub(super) const AT_ONCE: u64 = 20_000;
 
 /// One series with its live runs.
 #[derive(Debug)]
@@ -112,14 +114,14 @@ impl Series {
 }
 
 impl Scheduler {
-    /// Decides everything that is due by now, in all series.
-    pub(super) fn plan_due(&mut self, now: Now) {
+    /// Decides what is due by now, in all series; what is more than `most` occurrences waits for the next step.
+    pub(super) fn plan_due(&mut self, most: u64, now: Now) {
         if self.clock.doubtful() {
             return;
         }
         self.upcoming.extend(self.held.drain(..));
         self.walked = 0;
-        while self.walked < LOOKED_AT
+        while self.walked < most
             && let Some(&(at, index)) = self.upcoming.first()
             && at <= now.wall
         {

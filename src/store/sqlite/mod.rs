@@ -241,7 +241,7 @@ impl Store for SqliteStore {
         Box::pin(self.ask(read::saved))
     }
 
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, Vec<Change>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let commit = Commit {

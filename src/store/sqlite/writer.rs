@@ -35,11 +35,11 @@ pub(super) enum Work {
     Other(Box<dyn FnOnce(&mut Writer) + Send>),
 }
 
-/// Changes to store, and whom to tell.
+/// Changes to store, and whom to give them back.
 pub(super) struct Commit {
     pub(super) lease: Lease,
     pub(super) changes: Vec<Change>,
-    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Change>, StoreError>>,
 }
 
 /// The connection that writes, with the lock that makes it the only one.
@@ -184,10 +184,9 @@ impl Writer {
         match results {
             Ok(results) => {
                 for (commit, result) in batch.into_iter().zip(results) {
+                    let result = result.map_err(|e| Failure::Told(e).tell(&self.path));
                     // Nobody may be waiting any more: what is stored is stored.
-                    let _ = commit
-                        .reply
-                        .send(result.map_err(|e| Failure::Told(e).tell(&self.path)));
+                    let _ = commit.reply.send(result.map(|()| commit.changes));
                 }
             }
             Err(error) => {
@@ -282,7 +281,11 @@ mod tests {
         })
     }
 
-    fn commit(writer: &mut Writer, lease: &Lease, changes: Vec<Change>) -> Result<(), StoreError> {
+    fn commit(
+        writer: &mut Writer,
+        lease: &Lease,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Change>, StoreError> {
         let (reply, mut answer) = oneshot::channel();
         let commit = Commit {
             lease: lease.clone(),

@@ -43,7 +43,7 @@ struct Slow {
     somebody_comes: bool,
 }
 
-fn announces(changes: &[Change]) -> bool {
+pub(super) fn announces(changes: &[Change]) -> bool {
     let submits = |change: &Change| matches!(change, Change::Run { record, .. } if record.what == "submitting");
     changes.iter().any(submits)
 }
@@ -54,10 +54,10 @@ impl Mood for Slow {
         store: &'a MemoryStore,
         lease: Lease,
         changes: Vec<Change>,
-    ) -> Reply<'a, ()> {
+    ) -> Reply<'a, Vec<Change>> {
         Box::pin(async move {
             let slow = announces(&changes) && self.armed.swap(false, Ordering::SeqCst);
-            store.commit(lease, changes).await?;
+            let changes = store.commit(lease, changes).await?;
             if slow {
                 self.clock.0.fetch_add(100, Ordering::SeqCst);
                 if self.somebody_comes {
@@ -65,14 +65,14 @@ impl Mood for Slow {
                     store.acquire(holder(99), TRUST, now).await?;
                 }
             }
-            Ok(())
+            Ok(changes)
         })
     }
 }
 
 /// A vendor that counts.
 #[derive(Default)]
-struct Counting(AtomicU32);
+pub(super) struct Counting(pub(super) AtomicU32);
 
 fn says<'a, T: Send + 'a>(answer: T) -> warehouse::Reply<'a, T> {
     Box::pin(ready(Heard { answer, date: None }))
@@ -94,23 +94,36 @@ impl JobClient for Counting {
     }
 }
 
-fn parts(store: Arc<Moody<Slow>>, vendor: Arc<Counting>, stop: CancellationToken) -> Parts {
-    let series = series("nightly/default");
-    let definition = definition(&series);
-    let trigger = Trigger::new(&definition.trigger, TimeZone::UTC, &series.schedule).unwrap();
-    let connection = definition.connection.clone();
+pub(super) fn parts(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    schedules: &[&str],
+    vendor: Arc<Counting>,
+    stop: CancellationToken,
+) -> Parts {
+    let definitions = schedules.iter().map(|name| {
+        let series = series(&format!("{name}/default"));
+        let definition = definition(&series);
+        let trigger = Trigger::new(&definition.trigger, TimeZone::UTC, &series.schedule).unwrap();
+        (definition, Arc::new(trigger))
+    });
+    let definitions: Vec<_> = definitions.collect();
+    let (connection, target) = {
+        let (any, _) = &definitions[0];
+        (any.connection.clone(), any.target.clone())
+    };
     let vendor: Arc<dyn JobClient> = vendor;
     let clients: Clients = HashMap::from([(connection.clone(), vendor)]);
     let second = Duration::from_secs(1);
     Parts {
-        clock: Arc::clone(&store.mood.clock) as Arc<dyn Clock>,
+        clock,
         store,
         clients,
         plan: Plan {
             config: Arc::from("0123456789abcdef"),
             connections: vec![ConnectionLimits {
                 name: connection,
-                target: definition.target.clone(),
+                target,
                 requests_per_minute: 10_000,
                 max_in_flight: 10,
                 poll: PollPlan {
@@ -122,7 +135,7 @@ fn parts(store: Arc<Moody<Slow>>, vendor: Arc<Counting>, stop: CancellationToken
                 list_lag: second,
                 give_up: 30 * second,
             }],
-            definitions: vec![(definition, Arc::new(trigger))],
+            definitions,
             disabled: Vec::new(),
             observe: false,
             zones: Arc::new(|_| Some(TimeZone::UTC)),
@@ -142,7 +155,14 @@ async fn after_a_slow_commit(somebody_comes: bool) -> (Result<(), DaemonError>, 
         somebody_comes,
     }));
     let (vendor, stop) = (Arc::new(Counting::default()), CancellationToken::new());
-    let parts = parts(store, Arc::clone(&vendor), stop.clone());
+    let clock = Arc::clone(&store.mood.clock) as Arc<dyn Clock>;
+    let parts = parts(
+        store,
+        clock,
+        &["nightly"],
+        Arc::clone(&vendor),
+        stop.clone(),
+    );
     let (daemon, handle) = Daemon::new(parts).await.unwrap();
     let night = tokio::spawn(daemon.run());
     let _ = handle.fire(by_hand("nightly", "k")).await;

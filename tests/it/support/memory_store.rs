@@ -125,10 +125,16 @@ impl Store for MemoryStore {
         reply(Ok(self.state().saved()))
     }
 
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, Vec<Change>> {
         let mut state = self.state();
         let checked = state.guard(&lease).and_then(|()| state.check(&changes));
-        reply(checked.map(|()| changes.into_iter().for_each(|change| state.apply(change))))
+        reply(checked.map(|()| {
+            changes
+                .iter()
+                .cloned()
+                .for_each(|change| state.apply(change));
+            changes
+        }))
     }
 
     fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {

@@ -18,7 +18,7 @@ pub(crate) trait Mood: Send + Sync {
         store: &'a MemoryStore,
         lease: Lease,
         changes: Vec<Change>,
-    ) -> Reply<'a, ()>;
+    ) -> Reply<'a, Vec<Change>>;
 
     fn renew<'a>(
         &'a self,
@@ -63,7 +63,7 @@ impl<M: Mood> Store for Moody<M> {
     fn load(&self) -> Reply<'_, Saved> {
         self.store.load()
     }
-    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, ()> {
+    fn commit(&self, lease: Lease, changes: Vec<Change>) -> Reply<'_, Vec<Change>> {
         self.mood.commit(&self.store, lease, changes)
     }
     fn runs(&self, query: RunQuery) -> Reply<'_, Vec<Run>> {
