@@ -207,7 +207,7 @@ fn in_full(config: &Config, schedule: &Schedule, set: Option<&SetName>, now: Tim
         .collect();
     let calls: BTreeSet<(&str, &str)> = shown
         .iter()
-        .map(|d| (d.connection.as_str(), d.query.as_str()))
+        .map(|d| (d.connection.as_str(), &*d.query))
         .collect();
     for (connection, query) in calls {
         let query = crate::sched::fault::bounded(&words::plain(query), STATEMENT);

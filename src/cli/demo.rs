@@ -219,7 +219,7 @@ fn compressed(mut config: Config, sandbox: &Sandbox, folder: &Folder) -> Result<
     let token = folder.write("token", sandbox.token())?;
     for connection in &mut config.connections {
         connection.credential = Credential::Token(SecretSource::File(token.clone()));
-        connection.limits.target.base_url = sandbox.base_url();
+        connection.limits.target.base_url = sandbox.base_url().into();
         connection.limits.requests_per_minute = 6000;
         connection.limits.request_timeout = Duration::from_secs(5);
         connection.limits.list_lag = Duration::from_secs(1);
@@ -251,7 +251,7 @@ fn compressed(mut config: Config, sandbox: &Sandbox, folder: &Folder) -> Result<
 
 fn faster(definition: &Definition, rhythm: Rhythm, base_url: &str) -> Definition {
     let mut faster = definition.clone();
-    faster.target.base_url = base_url.to_owned();
+    faster.target.base_url = base_url.into();
     faster.trigger.rhythm = rhythm;
     faster.trigger.from = None;
     faster.trigger.until = None;

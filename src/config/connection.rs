@@ -52,8 +52,8 @@ pub(super) fn connection<'a>(item: &Item<'a>, found: &mut Found) -> Option<Read<
     let ca_file = table.get("ca_file").and_then(|item| path(item, found));
     let proxy = table.get("proxy").and_then(|item| proxy(item, found));
     let target = Target {
-        base_url: base_url?,
-        connection: vendor_name?,
+        base_url: base_url?.into(),
+        connection: vendor_name?.into(),
     };
     let connection = Connection {
         limits: limits(name?, target, numbers),

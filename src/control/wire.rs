@@ -223,7 +223,7 @@ impl RunView {
             submitted: run.submitted.map(|t| t.to_string()),
             finished: run.finished.map(|t| t.to_string()),
             fault: run.fault.as_ref().map(FaultView::of),
-            query: run.definition.query.clone(),
+            query: run.definition.query.to_string(),
             parameters: run.parameters.to_json(),
         }
     }

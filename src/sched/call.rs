@@ -1,6 +1,7 @@
 //! What is asked of the vendor: the statement, its parameters, and the marker by which a job is found again.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -103,9 +104,9 @@ impl Procedure {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The API's base URL without a trailing slash, for example `https://gcp-us-east1.api.carto.com`.
-    pub base_url: String,
+    pub base_url: Arc<str>,
     /// The name of the connection in CARTO, as in `/v3/sql/{connection}/job`.
-    pub connection: String,
+    pub connection: Arc<str>,
 }
 
 /// The value of `app` in every marker.
@@ -128,9 +129,9 @@ pub struct Submission {
     /// Where to.
     pub target: Target,
     /// The statement, trimmed.
-    pub query: String,
+    pub query: Arc<str>,
     /// Its values.
-    pub parameters: Parameters,
+    pub parameters: Arc<Parameters>,
     /// To find the job again.
     pub marker: Marker,
 }

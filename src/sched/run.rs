@@ -178,7 +178,7 @@ pub struct Run {
     /// The definition that it started with.
     pub definition: Arc<Definition>,
     /// Its parameters, rendered once; equal for every attempt.
-    pub parameters: Parameters,
+    pub parameters: Arc<Parameters>,
     /// Where it stands.
     pub state: RunState,
     /// The number of the last submission, from 1; 0 before the first.

@@ -1,6 +1,7 @@
 //! What a series is and does: everything a run needs, in one value that cannot be wrong after the configuration was
 //! read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{Parameters, Target};
@@ -21,9 +22,9 @@ pub struct Definition {
     /// Where the statement goes.
     pub target: Target,
     /// The whole statement, trimmed.
-    pub query: String,
+    pub query: Arc<str>,
     /// Its values, the set's overrides applied.
-    pub parameters: Parameters,
+    pub parameters: Arc<Parameters>,
     /// What to do when things do not go as planned.
     pub policies: Policies,
     /// The time limit of one attempt, from acceptance.

@@ -98,8 +98,10 @@ fn submission(base_url: &str) -> Submission {
     let values = r#"{"number_of_clusters":2,"buffer_radius":500,"store_type":"Supermarket"}"#;
     Submission {
         target: target(base_url),
-        query: procedure.bigquery_call(),
-        parameters: Parameters::from_json(serde_json::from_str(values).unwrap()).unwrap(),
+        query: procedure.bigquery_call().into(),
+        parameters: Parameters::from_json(serde_json::from_str(values).unwrap())
+            .unwrap()
+            .into(),
         marker: Marker {
             instance: "prod".into(),
             run: "store-clusters/hyper@2026-02-03T01:15:00Z".parse().unwrap(),

@@ -255,6 +255,7 @@ fn the_vendors_own_call_is_made_from_a_procedure_and_its_sets() {
             definition.query,
             "CALL `carto-dw-ac-jfjjof5m.workflows_temp.workflow_procedure_09cc2e19ad5bbc6f`\
              (@number_of_clusters,@buffer_radius,@store_type)"
+                .into()
         );
     }
 }
@@ -264,7 +265,7 @@ fn without_a_signature_the_written_order_is_the_order_of_the_arguments() {
     let found = definition(
         "[schedule.x]\nevery = \"6h\"\nprocedure = \"a.b.c\"\nparameters = { z = 1, a = 2 }\n",
     );
-    assert_eq!(found.query, "CALL `a.b.c`(@z,@a)");
+    assert_eq!(&*found.query, "CALL `a.b.c`(@z,@a)");
     assert_eq!(found.parameters.to_json().to_string(), r#"{"z":1,"a":2}"#);
     assert_eq!(found.series.to_string(), "x/default");
 }
@@ -279,7 +280,7 @@ fn the_signature_that_is_recommended_makes_the_call_that_is_made_without_it() {
     };
     let unsigned = good(&schedule("p.d.x"));
     let query = &unsigned.schedules[0].definitions[0].query;
-    assert_eq!(query, "CALL `p.d.x`(@a,@timeout)");
+    assert_eq!(&**query, "CALL `p.d.x`(@a,@timeout)");
     let hints: Vec<&str> = unsigned
         .warnings
         .iter()
@@ -302,7 +303,7 @@ fn a_call_is_passed_through_as_it_was_pasted() {
         "[schedule.x]\nevery = \"6h\"\nconnection = \"pg\"\n\
          call = \"\"\"\n  CALL carto.proc($1, $2)\n\"\"\"\nparameters = [\"north\", 750]\n",
     );
-    assert_eq!(found.query, "CALL carto.proc($1, $2)");
+    assert_eq!(&*found.query, "CALL carto.proc($1, $2)");
     assert_eq!(found.parameters.to_json().to_string(), r#"["north",750]"#);
     assert_eq!(found.connection.as_str(), "pg");
     let none = definition("[schedule.x]\nevery = \"6h\"\ncall = \"CALL a.b()\"\n");
@@ -330,7 +331,7 @@ fn what_nobody_says_has_the_documented_value() {
     ));
     let limits = &config.connections[0].limits;
     assert_eq!(config.connections[0].provider, Provider::BigQuery);
-    assert_eq!(limits.target.connection, "carto_dw");
+    assert_eq!(&*limits.target.connection, "carto_dw");
     assert_eq!((limits.requests_per_minute, limits.max_in_flight), (60, 50));
     let seconds = Duration::from_secs;
     assert_eq!(limits.poll.first, seconds(2));
@@ -418,12 +419,12 @@ fn several_files_are_read_as_one_and_each_has_its_own_paths() {
     assert_eq!(connection.credential, Credential::Token(token));
     assert_eq!(
         connection.limits.target.base_url,
-        "https://x.example.com/api"
+        "https://x.example.com/api".into()
     );
-    assert_eq!(connection.limits.target.connection, "the dw");
+    assert_eq!(&*connection.limits.target.connection, "the dw");
     let definition = &config.schedules[0].definitions[0];
     assert_eq!(definition.trigger.zone, "Europe/Madrid");
-    let Parameters::Named(values) = &definition.parameters else {
+    let Parameters::Named(values) = &*definition.parameters else {
         panic!("by name");
     };
     assert_eq!(values["area"], "{}");

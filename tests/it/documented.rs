@@ -128,6 +128,7 @@ fn the_example_makes_the_vendors_own_call() {
         found.query,
         "CALL `carto-dw-ac-jfjjof5m.workflows_temp_ernesto_pmadmin_aa2de528.\
          workflow_procedure_09cc2e19ad5bbc6f`(@number_of_clusters,@buffer_radius,@store_type)"
+            .into()
     );
     assert_eq!(
         found.parameters.to_json().to_string(),

@@ -87,7 +87,9 @@ fn submission(base_url: &str, attempt: u32) -> Submission {
     Submission {
         target: target(base_url),
         query: "CALL `a.b.c`(@x)".into(),
-        parameters: Parameters::from_json(serde_json::json!({"x": 1})).unwrap(),
+        parameters: Parameters::from_json(serde_json::json!({"x": 1}))
+            .unwrap()
+            .into(),
         marker: Marker {
             instance: "test".into(),
             run: "tick/default@2026-02-03T01:15:00Z".parse().unwrap(),

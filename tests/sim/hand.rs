@@ -149,7 +149,7 @@ fn overrides_replace_parameters_by_name_and_unknown_names_are_refused() {
         "{answer}"
     );
     let id = made(sim.fire(with("k2", "region")));
-    let Parameters::Named(sent) = &sim.store.runs[&id].run.parameters else {
+    let Parameters::Named(sent) = &*sim.store.runs[&id].run.parameters else {
         panic!()
     };
     assert_eq!(sent["region"], "south");
@@ -169,8 +169,9 @@ fn a_refused_request_stops_nothing() {
 
 #[test]
 fn parameters_by_position_take_no_overrides() {
-    let config =
-        Config::of([hourly("a").with(|d| d.parameters = Parameters::Positional(vec![1.into()]))]);
+    let config = Config::of([
+        hourly("a").with(|d| d.parameters = Parameters::Positional(vec![1.into()]).into())
+    ]);
     let mut sim = Sim::new(config);
     let request = by_hand("a", "k1").with(|r| drop(r.overrides.insert("x".into(), 1.into())));
     assert!(refused(sim.fire(request)).contains("no names"));

@@ -92,7 +92,7 @@ fn a_live_run_keeps_its_definition_and_later_ones_have_the_new() {
         "by its own time limit"
     );
     assert_eq!(sim.outcome("a", "02:00"), Some(Outcome::TimedOut));
-    assert_eq!(sim.run("a", "01:00").definition.query, "CALL a()");
+    assert_eq!(&*sim.run("a", "01:00").definition.query, "CALL a()");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_former_address_is_left_alone_once_nothing_needs_it() {
     assert_eq!(sim.outcome("a", "01:00"), SUCCEEDED);
     assert_eq!(sim.snapshot().connections.len(), 1);
     let former = target("carto").base_url;
-    sim.vendor.down_host = Some((former, unreachable()));
+    sim.vendor.down_host = Some((former.to_string(), unreachable()));
     sim.handle(Input::Doctor);
     sim.run_to("02:30");
     assert!(sim.notices(NoticeKind::Incident).is_empty());

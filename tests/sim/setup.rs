@@ -106,12 +106,13 @@ fn definition(name: &str, rhythm: Rhythm) -> Definition {
         },
         connection: ConnectionName::new("carto").unwrap(),
         target: target("carto"),
-        query: format!("CALL {}()", name.replace('/', "_")),
+        query: format!("CALL {}()", name.replace('/', "_")).into(),
         parameters: Parameters::Named(
             [("region".to_owned(), "north".into())]
                 .into_iter()
                 .collect(),
-        ),
+        )
+        .into(),
         policies: Policies {
             misfire: MisfirePolicy::default(),
             overlap: OverlapPolicy::default(),
@@ -130,8 +131,8 @@ fn definition(name: &str, rhythm: Rhythm) -> Definition {
 
 pub(crate) fn target(connection: &str) -> Target {
     Target {
-        base_url: "https://gcp-us-east1.api.carto.com".to_owned(),
-        connection: connection.to_owned(),
+        base_url: "https://gcp-us-east1.api.carto.com".into(),
+        connection: connection.into(),
     }
 }
 

@@ -408,8 +408,8 @@ impl Vendor {
         self.jobs.push(Job {
             id: id.clone(),
             marker,
-            query: submission.query.clone(),
-            base_url: submission.target.base_url.clone(),
+            query: submission.query.to_string(),
+            base_url: submission.target.base_url.to_string(),
             created: t,
             life,
             asked_to_stop: None,
@@ -463,7 +463,7 @@ impl Vendor {
             return ListAnswer::Unsupported(fault);
         }
         let shown = |job: &&Job| {
-            job.base_url == target.base_url
+            *job.base_url == *target.base_url
                 && job.created + job.life.lag <= t
                 && self.clock(job.created) >= since
         };
@@ -491,7 +491,7 @@ impl Vendor {
     }
 }
 
-fn base_url_of(effect: &Effect) -> Option<&String> {
+fn base_url_of(effect: &Effect) -> Option<&str> {
     let target = match effect {
         Effect::Ask { ask, .. } => match ask {
             Ask::Submit(submission) => &submission.target,

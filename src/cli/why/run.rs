@@ -280,7 +280,7 @@ fn ending(story: &Story, outcome: Outcome) -> String {
 
 /// The parameters that differ from those that were sent, as the configuration has them.
 fn differing(now: &Definition, sent: &Parameters) -> String {
-    match (&now.parameters, sent) {
+    match (&*now.parameters, sent) {
         (Parameters::Named(now), Parameters::Named(sent)) => {
             let changed = now
                 .iter()

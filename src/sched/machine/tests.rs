@@ -86,7 +86,7 @@ fn definition() -> Definition {
         connection: ConnectionName::new("carto").unwrap(),
         target: target(),
         query: "CALL x()".into(),
-        parameters: Parameters::Positional(Vec::new()),
+        parameters: Parameters::Positional(Vec::new()).into(),
         policies: Policies {
             misfire: MisfirePolicy::default(),
             overlap: OverlapPolicy::default(),

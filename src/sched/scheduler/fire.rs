@@ -1,5 +1,7 @@
 //! Runs by hand: judged by overlap like any run, and never made twice for one key of a client.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::Scheduler;
@@ -193,7 +195,7 @@ impl Scheduler {
             Origin::Manual,
             definition,
             now.wall,
-            std::sync::Arc::clone(&self.config),
+            Arc::clone(&self.config),
         );
         run.parameters = parameters;
         Ok(run)
@@ -257,13 +259,13 @@ fn whole_seconds(t: Timestamp) -> Timestamp {
 
 /// The parameters with the client's values in place of the definition's.
 fn overridden(
-    parameters: &Parameters,
+    parameters: &Arc<Parameters>,
     overrides: Map<String, Value>,
-) -> Result<Parameters, Refusal> {
+) -> Result<Arc<Parameters>, Refusal> {
     if overrides.is_empty() {
-        return Ok(parameters.clone());
+        return Ok(Arc::clone(parameters));
     }
-    let Parameters::Named(named) = parameters else {
+    let Parameters::Named(named) = &**parameters else {
         return refuse(
             "the parameters of this schedule have no names",
             "only schedules with named parameters take --param",
@@ -282,5 +284,5 @@ fn overridden(
             }
         }
     }
-    Ok(Parameters::Named(named))
+    Ok(Arc::new(Parameters::Named(named)))
 }

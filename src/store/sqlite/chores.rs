@@ -116,7 +116,10 @@ pub(super) fn prune(
     let aged = [
         "DELETE FROM notices WHERE key IN (
             SELECT key FROM notices WHERE at < ?1
-                AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = notices.run))
+                AND (run IS NULL OR NOT EXISTS (
+                    SELECT 1 FROM runs WHERE runs.schedule = notices.schedule
+                        AND runs.set_name = notices.set_name AND runs.instant = notices.instant
+                        AND runs.id = notices.run))
             LIMIT ?2)",
         "DELETE FROM acts WHERE key IN (SELECT key FROM acts WHERE at < ?1 ORDER BY at LIMIT ?2)",
         "DELETE FROM missed WHERE key IN (SELECT key FROM missed WHERE at < ?1 LIMIT ?2)",
@@ -132,8 +135,10 @@ pub(super) fn prune(
         .prepare_cached(
             "DELETE FROM definitions WHERE key IN (
                 SELECT key FROM definitions AS d
-                WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.definition = d.key)
-                    AND NOT EXISTS (SELECT 1 FROM cursors WHERE cursors.definition = d.key)
+                WHERE NOT EXISTS (SELECT 1 FROM cursors WHERE cursors.definition = d.key)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM runs WHERE runs.schedule = d.schedule
+                            AND runs.set_name = d.set_name AND runs.definition = d.key)
                 LIMIT ?1)",
         )?
         .execute([to_i64(step)])?;

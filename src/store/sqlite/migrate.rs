@@ -10,9 +10,10 @@ use crate::store::StoreError;
 /// Marks the file as ours in its header (`NCAL`).
 pub(super) const APPLICATION_ID: i32 = 0x4E43_414C;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_acts.sql"),
+    include_str!("migrations/0003_lean.sql"),
 ];
 
 /// The version that this program writes and reads.

@@ -155,8 +155,8 @@ impl SqliteStore {
             .ask(move |conn| chores::prunable(conn, before, per_series, step))
             .await?;
         self.write(move |writer| {
-            writer.transaction(|conn, definitions| {
-                definitions.forget();
+            writer.transaction(|conn, known| {
+                known.forget();
                 chores::prune(conn, &keys, before, step)
             })
         })

@@ -15,7 +15,7 @@ use super::rows::{self, StateRow, parse, read_time, time};
 use crate::sched::id::{ConnectionName, RunId, SeriesId};
 use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::SkipReason;
-use crate::sched::run::{Origin, Record, Run};
+use crate::sched::run::{Origin, Record, Run, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::{ConnectionMemory, Decided, Missed, RECENT, Saved, SavedSeries};
 use crate::sched::time::{Mono, Now, TimeRange, Timestamp, earlier};
@@ -124,8 +124,8 @@ impl<'c> Reader<'c> {
         let config: String = columns.take()?;
         let definition = self.definition(columns.take()?)?;
         let parameters = match columns.take::<Option<String>>()? {
-            Some(text) => rows::read_parameters(&text)?,
-            None => definition.parameters.clone(),
+            Some(text) => Arc::new(rows::read_parameters(&text)?),
+            None => Arc::clone(&definition.parameters),
         };
         let state = rows::read_state(&StateRow {
             state: columns.take()?,
@@ -204,11 +204,12 @@ pub(super) fn saved(conn: &Connection) -> Result<Saved, Failure> {
     let mut reader = Reader::new(conn);
     let live = reader.runs(&format!("WHERE state <> 'finished' ORDER BY {ORDER}"), [])?;
     // Without a mark nothing is known to have ended; and the mark may be ahead of a clock that was set back.
+    let may_live = mark.map_or(i64::MIN, |mark| {
+        time(earlier(mark, RECENT)).saturating_add(1)
+    });
     let lost = reader.runs(
-        &format!(
-            "WHERE lost_until IS NOT NULL AND (?1 IS NULL OR lost_until > ?1) ORDER BY {ORDER}"
-        ),
-        [mark.map(|mark| time(earlier(mark, RECENT)))],
+        &format!("WHERE lost_until >= ?1 ORDER BY {ORDER}"),
+        [may_live],
     )?;
     let series = open_series(&mut reader)?;
     let pauses = acts::pauses(conn)?;
@@ -248,12 +249,14 @@ fn open_series(reader: &mut Reader<'_>) -> Result<Vec<SavedSeries>, Failure> {
 
 fn recent(conn: &Connection, mark: Option<Timestamp>) -> Result<Vec<Decided>, Failure> {
     let since = mark.map_or(Timestamp::MIN, |mark| earlier(mark, RECENT));
-    // Each part by its index: asked for all at once, SQLite would read all of history in order.
+    // Each part by its index: for UNION instead of UNION ALL, SQLite reads all of history in the order of its keys. What
+    // was decided lately was so within an hour of its time, or is among the late ones.
     let sql = format!(
         "SELECT id, civil, fold FROM runs WHERE key IN (
-            SELECT key FROM runs WHERE instant >= ?1
-            UNION SELECT key FROM runs WHERE planned >= ?1
-            UNION SELECT key FROM runs WHERE ended >= ?1 AND generation > 0
+            SELECT key FROM runs WHERE instant >= ?1 - 3600000000000
+                AND (instant >= ?1 OR planned >= ?1)
+            UNION ALL SELECT key FROM runs WHERE planned >= ?1 AND planned - instant > 3600000000000
+            UNION ALL SELECT key FROM runs WHERE ended >= ?1 AND generation > 0
          ) ORDER BY {ORDER}"
     );
     let mut statement = conn.prepare_cached(&sql)?;
@@ -296,25 +299,63 @@ pub(super) fn runs(conn: &Connection, query: &RunQuery) -> Result<Vec<Run>, Fail
         add("instant <= ?", time(until).into());
     }
     if let Some(word) = &query.state {
-        add("? IN (state, outcome)", word.clone().into());
+        // As the partial indexes say it, which hold few: without them all of history would be read.
+        let condition = match word.as_str() {
+            "finished" => "state = ?",
+            "succeeded" => "outcome = ?",
+            live if RunState::WORDS.contains(&live) => "state = ? AND state <> 'finished'",
+            _ => "outcome = ? AND outcome <> 'succeeded'",
+        };
+        add(condition, word.clone().into());
     }
-    let condition = match conditions.as_slice() {
-        [] => String::new(),
-        some => format!("WHERE {}", some.join(" AND ")),
-    };
-    let limit = query.limit.map_or(-1, |n| i64::try_from(n).unwrap_or(-1));
-    values.push(limit.into());
+    let limit = query.limit.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    if let Some(limit) = limit {
+        // Asked for the newest in their whole order, SQLite reads and sorts all there are.
+        let oldest = oldest_of(conn, &conditions, &values, limit)?;
+        conditions.push("instant >= ?");
+        values.push(oldest.into());
+    }
+    values.push(limit.unwrap_or(-1).into());
     let mut found = Reader::new(conn).runs(
-        &format!("{condition} ORDER BY {NEWEST_FIRST} LIMIT ?"),
+        &format!("{} ORDER BY {NEWEST_FIRST} LIMIT ?", all(&conditions)),
         params_from_iter(values),
     )?;
     found.reverse();
     Ok(found.into_iter().map(|stored| stored.run).collect())
 }
 
+fn all(conditions: &[&str]) -> String {
+    match conditions {
+        [] => String::new(),
+        some => format!("WHERE {}", some.join(" AND ")),
+    }
+}
+
+/// The instant of the oldest of so many newest runs.
+fn oldest_of(
+    conn: &Connection,
+    conditions: &[&str],
+    values: &[Value],
+    many: i64,
+) -> Result<i64, Failure> {
+    let sql = format!(
+        "SELECT min(instant) FROM (
+            SELECT instant FROM runs {} ORDER BY instant DESC LIMIT ?)",
+        all(conditions)
+    );
+    let values = values.iter().cloned().chain([many.into()]);
+    let oldest: Option<i64> = conn
+        .prepare_cached(&sql)?
+        .query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(oldest.unwrap_or(i64::MIN))
+}
+
 /// One run with its records and the notices that it caused.
 pub(super) fn story(conn: &Connection, id: &RunId) -> Result<Option<Story>, Failure> {
-    let found = Reader::new(conn).runs("WHERE id = ?1", [id.to_string()])?;
+    let found = Reader::new(conn).runs(
+        "WHERE schedule = ?1 AND set_name = ?2 AND instant = ?3 AND id = ?4",
+        rows::identity(id),
+    )?;
     let Some(stored) = found.into_iter().next() else {
         return Ok(None);
     };
@@ -451,4 +492,75 @@ pub(super) fn missed(
             at: read_time(row.get(6)?),
         })
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::commit::tests::{Counted, told};
+    use super::*;
+    use crate::sched::outcome::Outcome;
+    use crate::sched::step::Change;
+
+    /// What each question costs with so many runs in a past that nobody needs any more, in steps of SQLite's machine.
+    fn costs(history: u32) -> Vec<(&'static str, i64)> {
+        let mut counted = Counted::new();
+        let mut past: Vec<Run> = (0..history).map(|n| counted.run(n)).collect();
+        past.iter_mut()
+            .for_each(|run| Counted::end(run, Outcome::Succeeded));
+        let last = past.last().unwrap().clone();
+        // An hour that has passed long ago, with one of each kind that is asked for.
+        Counted::end(&mut past[100], Outcome::Failed);
+        Counted::end(&mut past[101], Outcome::Lost);
+        for run in &past {
+            counted.commit(&[told(run, "finished")]);
+        }
+        let later = last.due + RECENT * 3;
+        counted.commit(&[Change::Mark(later)]);
+        let query = RunQuery {
+            limit: Some(20),
+            ..RunQuery::default()
+        };
+        let state = |word: &str| RunQuery {
+            state: Some(word.to_owned()),
+            ..query.clone()
+        };
+        let series = RunQuery {
+            schedule: Some(last.id.series.schedule.clone()),
+            set: Some(last.id.series.set.clone()),
+            ..query.clone()
+        };
+        type Question<'q> = Box<dyn Fn(&Connection) + 'q>;
+        let runs_of = |query: RunQuery| -> Question<'_> {
+            Box::new(move |conn| drop(runs(conn, &query).unwrap()))
+        };
+        let questions: Vec<(&str, Question<'_>)> = vec![
+            ("a start", Box::new(|conn| drop(saved(conn).unwrap()))),
+            ("runs", runs_of(query.clone())),
+            ("runs --state failed", runs_of(state("failed"))),
+            ("runs --state running", runs_of(state("running"))),
+            ("runs SCHEDULE/SET", runs_of(series)),
+            (
+                "show",
+                Box::new(|conn| drop(story(conn, &last.id).unwrap())),
+            ),
+        ];
+        let cost = |(what, question): &(&'static str, Question<'_>)| {
+            let (_, steps) = counted.cost(|counted| question(&counted.conn));
+            (*what, steps)
+        };
+        questions.iter().map(cost).collect()
+    }
+
+    #[test]
+    fn no_question_costs_more_with_a_longer_history() {
+        let (short, long) = (costs(1_000), costs(8_000));
+        for ((what, before), (_, after)) in short.into_iter().zip(long) {
+            assert!(before > 0, "{what} asks nothing");
+            assert!(
+                after <= before + before / 10,
+                "{what}: {before} steps with 1,000 runs, {after} with 8,000"
+            );
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, unreadable};
 use crate::sched::call::{Parameters, Target};
 use crate::sched::fault::{Fault, FaultClass};
-use crate::sched::id::{ConnectionName, JobId};
+use crate::sched::id::{ConnectionName, JobId, RunId, SeriesId};
 use crate::sched::outcome::Outcome;
 use crate::sched::policy::{
     CatchUp, DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy,
@@ -71,6 +71,17 @@ pub(super) fn read_time(nanos: i64) -> Timestamp {
 /// A text that its type can read.
 pub(super) fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| unreadable(what, text))
+}
+
+/// By which a run is found: its schedule, its set, its instant and its id.
+pub(super) fn identity(id: &RunId) -> (&str, &str, i64, String) {
+    let SeriesId { schedule, set } = &id.series;
+    (
+        schedule.as_str(),
+        set.as_str(),
+        time(id.instant),
+        id.to_string(),
+    )
 }
 
 /// The vendor's id of a job.
@@ -415,10 +426,10 @@ pub(super) fn definition(definition: &Definition) -> String {
         trigger: trigger(&definition.trigger),
         connection: definition.connection.to_string(),
         target: TargetRow {
-            base_url: definition.target.base_url.clone(),
-            connection: definition.target.connection.clone(),
+            base_url: definition.target.base_url.to_string(),
+            connection: definition.target.connection.to_string(),
         },
-        query: definition.query.clone(),
+        query: definition.query.to_string(),
         misfire: MisfireRow {
             catch_up: policies.misfire.catch_up.word().to_owned(),
             window: policies.misfire.window,
@@ -466,11 +477,11 @@ pub(super) fn read_definition(body: &str, parameters: &str) -> Result<Arc<Defini
         trigger: read_trigger(row.trigger)?,
         connection: parse::<ConnectionName>(&row.connection, "the name of a connection")?,
         target: Target {
-            base_url: row.target.base_url,
-            connection: row.target.connection,
+            base_url: row.target.base_url.into(),
+            connection: row.target.connection.into(),
         },
-        query: row.query,
-        parameters: read_parameters(parameters)?,
+        query: row.query.into(),
+        parameters: Arc::new(read_parameters(parameters)?),
         policies: Policies {
             misfire: MisfirePolicy {
                 catch_up: by_word(&CatchUp::ALL, &row.misfire.catch_up, "a way to catch up")?,

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::chores;
-use super::commit::{self, Definitions};
+use super::commit::{self, Known};
 use super::failure::Failure;
 use super::open::{self, Identity};
 use crate::sched::step::Change;
@@ -47,7 +47,7 @@ pub(super) struct Writer {
     path: PathBuf,
     identity: Identity,
     conn: Option<Connection>,
-    definitions: Definitions,
+    known: Known,
     given: Option<u64>,
     /// About so many pages were written since the log was moved.
     logged: usize,
@@ -64,7 +64,7 @@ impl Writer {
             path,
             identity,
             conn: Some(conn),
-            definitions: Definitions::default(),
+            known: Known::default(),
             given: None,
             logged: 0,
             _lock: lock,
@@ -107,11 +107,11 @@ impl Writer {
     /// Runs work in one transaction, which is durable when this gives back `Ok` and undone otherwise.
     pub(super) fn transaction<T>(
         &mut self,
-        work: impl FnOnce(&Connection, &mut Definitions) -> Result<T, Failure>,
+        work: impl FnOnce(&Connection, &mut Known) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        self.with(|conn, definitions| {
+        self.with(|conn, known| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction, definitions)?;
+            let value = work(&transaction, known)?;
             transaction.commit()?;
             Ok(value)
         })
@@ -120,11 +120,11 @@ impl Writer {
     /// Runs work on the connection; after a failure of the file it is opened anew for the next work.
     pub(super) fn with<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut Definitions) -> Result<T, Failure>,
+        work: impl FnOnce(&mut Connection, &mut Known) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         let result = self.attempt(work);
         result.map_err(|failure| {
-            self.definitions.forget();
+            self.known.forget();
             // One whose transaction could not be undone keeps the lock.
             let stuck = self.conn.as_ref().is_some_and(|conn| !conn.is_autocommit());
             if stuck || failure.spoils_connection() {
@@ -136,14 +136,14 @@ impl Writer {
 
     fn attempt<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut Definitions) -> Result<T, Failure>,
+        work: impl FnOnce(&mut Connection, &mut Known) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.still_there()?;
         let conn = match &mut self.conn {
             Some(conn) => conn,
             none => none.insert(open::writer(&self.path)?),
         };
-        work(conn, &mut self.definitions)
+        work(conn, &mut self.known)
     }
 
     /// A file that was moved away can still be written, and nobody would ever read it.
@@ -174,10 +174,10 @@ impl Writer {
         let alone = batch.len() == 1;
         let changes: usize = batch.iter().map(|commit| commit.changes.len()).sum();
         self.logged += COMMIT + changes;
-        let results = self.transaction(|conn, definitions| {
+        let results = self.transaction(|conn, known| {
             let each = batch.iter().map(|commit| match alone {
-                true => commit::commit(conn, definitions, &commit.lease, &commit.changes).map(Ok),
-                false => commit_beside_others(conn, definitions, commit),
+                true => commit::commit(conn, known, &commit.lease, &commit.changes).map(Ok),
+                false => commit_beside_others(conn, known, commit),
             });
             each.collect::<Result<Vec<Result<(), StoreError>>, Failure>>()
         });
@@ -218,18 +218,18 @@ fn gather(first: Commit, work: &Receiver<Work>) -> (Vec<Commit>, Option<Work>) {
 /// A commit that is refused takes nothing with it but itself; a failure of the file fails all.
 fn commit_beside_others(
     conn: &Connection,
-    definitions: &mut Definitions,
+    known: &mut Known,
     commit: &Commit,
 ) -> Result<Result<(), StoreError>, Failure> {
     conn.execute_batch("SAVEPOINT one")?;
-    match commit::commit(conn, definitions, &commit.lease, &commit.changes) {
+    match commit::commit(conn, known, &commit.lease, &commit.changes) {
         Ok(()) => {
             conn.execute_batch("RELEASE one")?;
             Ok(Ok(()))
         }
         Err(Failure::Told(refusal)) => {
             conn.execute_batch("ROLLBACK TO one; RELEASE one")?;
-            definitions.forget();
+            known.forget();
             Ok(Err(refusal))
         }
         Err(failure) => Err(failure),

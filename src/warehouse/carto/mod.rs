@@ -175,7 +175,7 @@ impl Carto {
         // A statement may speak of metadata too: only success shows that the field was the reason.
         if exchange.is_success() && !self.unmarked.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                connection = submission.target.connection,
+                connection = &*submission.target.connection,
                 "the vendor refuses `metadata`: jobs are submitted without their marker from now \
                  on, and a job whose answer is lost cannot be found in the vendor's list (see \
                  `doubt`)"

@@ -147,7 +147,9 @@ mod tests {
         Submission {
             target: target("https://gcp-us-east1.api.carto.com", "your_connection"),
             query: query.into(),
-            parameters: Parameters::from_json(serde_json::from_str(parameters).unwrap()).unwrap(),
+            parameters: Parameters::from_json(serde_json::from_str(parameters).unwrap())
+                .unwrap()
+                .into(),
             marker: Marker {
                 instance: "prod".into(),
                 run: "store-clusters/hyper@2026-02-03T01:15:00Z".parse().unwrap(),

@@ -43,9 +43,9 @@ pub(crate) fn are_bound(definition: &Definition) {
     assert_eq!(read, json, "{body}");
     assert_eq!(
         Parameters::from_json(read).as_ref(),
-        Some(&definition.parameters)
+        Some(&*definition.parameters)
     );
-    assert_eq!(definition.query.trim(), definition.query);
+    assert_eq!(definition.query.trim(), &*definition.query);
 }
 
 /// Compares with the text, read by other means; nothing is compared when those cannot read it.
@@ -74,11 +74,11 @@ pub(crate) fn agree(text: &str, config: &Config) {
 fn statement(said: &toml::Value, definition: &Definition) {
     let text = |key: &str| said.get(key).and_then(toml::Value::as_str);
     if let Some(call) = text("call") {
-        assert_eq!(definition.query, call.trim());
+        assert_eq!(&*definition.query, call.trim());
         return;
     }
     let procedure = text("procedure").expect("a schedule has call or procedure");
-    let Parameters::Named(values) = &definition.parameters else {
+    let Parameters::Named(values) = &*definition.parameters else {
         panic!("a procedure takes values by name: {definition:?}");
     };
     let names: Vec<&str> = values.keys().map(String::as_str).collect();
@@ -88,7 +88,7 @@ fn statement(said: &toml::Value, definition: &Definition) {
     }
     let placeholders: Vec<String> = names.iter().map(|name| format!("@{name}")).collect();
     let made = format!("CALL `{name}`({})", placeholders.join(","));
-    assert_eq!(definition.query, made);
+    assert_eq!(&*definition.query, made);
 }
 
 /// The name and the arguments of `a.b.c(x, y)`.
@@ -107,7 +107,7 @@ fn split(procedure: &str) -> (String, Option<Vec<&str>>) {
 
 /// Every value is the set's own, else the shared one.
 fn values(shared: Option<&toml::Value>, own: Option<&toml::Value>, definition: &Definition) {
-    match &definition.parameters {
+    match &*definition.parameters {
         Parameters::Named(values) => {
             for (name, value) in values {
                 let said = own

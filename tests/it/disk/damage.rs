@@ -330,7 +330,7 @@ async fn damage_that_shows_while_it_runs_ends_the_daemon_and_nothing_leaves() {
         let _: i64 = beside
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .unwrap();
-        let page = root_of(&beside, "runs_series") - 1;
+        let page = root_of(&beside, "runs_identity") - 1;
         let file = OpenOptions::new()
             .write(true)
             .open(place.database())

@@ -18,7 +18,7 @@ async fn what_the_kernel_still_holds_is_not_delivered_long_after_the_time_limit(
     let url = format!("http://{}", peer.address);
     let mut large = submission(&url, 1);
     let text = serde_json::json!({ "x": "x".repeat(SIZE) });
-    large.parameters = Parameters::from_json(text).unwrap();
+    large.parameters = Parameters::from_json(text).unwrap().into();
     let told = submitted(&carto(None).submit(&large).await.answer);
     assert_eq!(told, "unsure transient");
     // The server has begun to read meanwhile, and the rest has had time to come.

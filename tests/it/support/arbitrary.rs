@@ -234,8 +234,8 @@ fn policies() -> BoxedStrategy<Policies> {
 pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
     let times = (duration(), duration(), duration(), any::<i32>());
     let target = (text(), text()).prop_map(|(base_url, connection)| Target {
-        base_url,
-        connection,
+        base_url: base_url.into(),
+        connection: connection.into(),
     });
     let parts = (
         series(),
@@ -255,8 +255,8 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
                     trigger,
                     connection,
                     target,
-                    query,
-                    parameters,
+                    query: query.into(),
+                    parameters: parameters.into(),
                     policies,
                     timeout,
                     start_deadline,
@@ -398,6 +398,11 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
     );
     (id, when, origin, what, state(), counts, last)
         .prop_map(|(id, when, origin, what, state, counts, last)| Run {
+            definition: Arc::new(Definition {
+                // A run has a definition of its series.
+                series: id.series.clone(),
+                ..(*what.0).clone()
+            }),
             id,
             civil: when.0,
             fold: when.1,
@@ -405,8 +410,9 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
             origin,
             planned: when.3,
             config: Arc::from(what.2),
-            parameters: what.1.unwrap_or_else(|| what.0.parameters.clone()),
-            definition: what.0,
+            parameters: what
+                .1
+                .map_or_else(|| Arc::clone(&what.0.parameters), Arc::new),
             state,
             attempt: counts.0,
             failures: counts.1,

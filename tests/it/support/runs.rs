@@ -81,11 +81,13 @@ pub(crate) fn definition(of: &SeriesId) -> Arc<Definition> {
         },
         connection: ConnectionName::new("carto_dw").unwrap(),
         target: Target {
-            base_url: "https://gcp-us-east1.api.carto.com".to_owned(),
-            connection: "carto_dw".to_owned(),
+            base_url: "https://gcp-us-east1.api.carto.com".into(),
+            connection: "carto_dw".into(),
         },
-        query: "CALL `a.b.c`(@number_of_clusters,@store_type)".to_owned(),
-        parameters: Parameters::from_json(parameters).unwrap(),
+        query: "CALL `a.b.c`(@number_of_clusters,@store_type)"
+            .to_owned()
+            .into(),
+        parameters: Parameters::from_json(parameters).unwrap().into(),
         policies: Policies {
             misfire: MisfirePolicy::default(),
             overlap: OverlapPolicy::Skip,

@@ -1,5 +1,6 @@
 //! What happens in a night, act by act.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightcall::sandbox::{Fault, Metadata, Operation, Phase, Rule, World};
@@ -295,10 +296,10 @@ pub(super) fn edited(config: &mut Config, edit: Edit) {
         }
         Edit::Move(base_url) => {
             for connection in &mut config.connections {
-                connection.target.base_url.clone_from(&base_url);
+                connection.target.base_url = Arc::from(base_url.as_str());
             }
             for definition in definitions {
-                definition.target.base_url.clone_from(&base_url);
+                definition.target.base_url = Arc::from(base_url.as_str());
             }
         }
         Edit::Limits(per_minute, in_flight) => {

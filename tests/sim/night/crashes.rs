@@ -46,7 +46,7 @@ fn kind_night(seed: u64) -> Night {
             base.with(|d| {
                 d.connection = name.clone();
                 d.target = target.clone();
-                d.query = format!("CALL `p.d.s{n}`(@region)");
+                d.query = format!("CALL `p.d.s{n}`(@region)").into();
                 d.policies.overlap = dice.pick(&OverlapPolicy::ALL).0;
                 d.policies.doubt = dice.pick(&[DoubtPolicy::Verify, DoubtPolicy::Resubmit]);
                 d.policies.retry.attempts = 10;

@@ -74,7 +74,7 @@ fn some_connections(dice: &mut Dice) -> Vec<ConnectionLimits> {
     let second = dice.percent(25).then(|| {
         let mut second = first.clone();
         second.name = ConnectionName::new("other").unwrap();
-        second.target.connection = "other_dw".to_owned();
+        second.target.connection = "other_dw".to_owned().into();
         second.max_in_flight = dice.pick(&[1, 10]);
         second
     });
@@ -128,10 +128,10 @@ pub(super) fn some_schedule(
     base.with(|d| {
         d.connection = connection.name.clone();
         d.target = connection.target.clone();
-        d.query = format!("CALL `p.d.wf_{name}`(@region)");
+        d.query = format!("CALL `p.d.wf_{name}`(@region)").into();
         if dice.percent(30) {
-            d.query = format!("CALL p.d.wf_{name}($1)");
-            d.parameters = Parameters::Positional(vec!["north".into()]);
+            d.query = format!("CALL p.d.wf_{name}($1)").into();
+            d.parameters = Parameters::Positional(vec!["north".into()]).into();
         }
         if dice.percent(70) {
             d.trigger.zone = zone.to_owned();
