@@ -90,7 +90,9 @@ impl Scheduler {
             mark: Some(self.mark),
             clock_doubtful: self.clock.doubtful(),
             clock_behind: between(now.wall, self.mark).as_secs() > 120,
+            // Nothing stands still without a bug; a daemon at rest does not look through all its series each second.
             stopped: (0..self.series.len())
+                .filter(|_| self.bugs > 0)
                 .filter(|i| self.series[*i].blocked.is_some() || self.series[*i].quarantined)
                 .map(id)
                 .collect(),

@@ -166,7 +166,12 @@ impl Writer {
         if self.logged > LOG {
             self.logged = 0;
             let path = self.path.clone();
-            let _ = self.with(|conn, _| chores::checkpoint(conn, &path));
+            let _ = self.with(|conn, _| {
+                let moved = chores::checkpoint(conn, &path);
+                // What a herd has filled: the pages of the next one are other ones, as a rule.
+                conn.release_memory()?;
+                moved
+            });
         }
     }
 
