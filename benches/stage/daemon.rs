@@ -117,6 +117,11 @@ impl Daemon {
         }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How much of a core it used so far, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         machine::cpu(self.child.id())

@@ -38,12 +38,35 @@ pub(crate) fn cpu(pid: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
+/// The same to the nanosecond, of the threads that there are.
+pub(crate) fn cpu_exactly(pid: u32) -> f64 {
+    let ran = |stat: String| stat.split(' ').next()?.parse::<f64>().ok();
+    of_threads(pid, "schedstat", ran) / 1e9
+}
+
+/// A sum over the threads of a process, of what a file of each says.
+fn of_threads(pid: u32, file: &str, read: impl Fn(String) -> Option<f64>) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads
+        .filter_map(|thread| read_to_string(thread.ok()?.path().join(file)).ok())
+        .filter_map(read)
+        .sum()
+}
+
 /// A value of `/proc/PID/status` in MiB: `VmHWM` is the peak of the resident memory, `VmRSS` what it is now.
 pub(crate) fn memory(pid: u32, what: &str) -> f64 {
     let status = read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(what));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
     kib.unwrap_or(0.0) / 1024.0
+}
+
+/// How often the threads of a process went to sleep so far, and so were woken up.
+pub(crate) fn wakeups(pid: u32) -> f64 {
+    of_threads(pid, "status", |status| {
+        let line = status.lines().find(|l| l.starts_with("voluntary"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    })
 }
 
 /// How long one 4 KiB write with its sync takes in a folder: median and 99th percentile of 300, in milliseconds.

@@ -287,3 +287,7 @@ impl Store for SqliteStore {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
