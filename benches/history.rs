@@ -5,6 +5,8 @@
 
 mod stage;
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +74,35 @@ fn history(runs: usize) -> Row {
             1,
         )
         .number("why", ask(&["why", schedule, &time]), 1);
-    row.number("ready s", start_with_jobs(folder), 2)
+    let api = |path: &str| format!("/v1/runs?limit=50{path}");
+    let lists = ["", "&state=failed", &format!("&schedule={schedule}")].map(api);
+    row.number("API lists", of_api(folder, &config, &lists), 1)
+        .number("ready s", start_with_jobs(folder), 2)
+}
+
+/// How long the running daemon takes for lists over its socket: the largest 95th percentile.
+fn of_api(folder: &Path, config: &Path, paths: &[String]) -> f64 {
+    let daemon = Daemon::start(folder, config);
+    let ask = |path: &String| {
+        let begun = Instant::now();
+        let mut socket = UnixStream::connect(folder.join("nightcall.sock")).expect("the socket");
+        write!(
+            socket,
+            "GET {path} HTTP/1.1\r\nHost: nightcall\r\nConnection: close\r\n\r\n"
+        )
+        .expect("to ask");
+        let mut said = String::new();
+        socket.read_to_string(&mut said).expect("an answer");
+        assert!(said.starts_with("HTTP/1.1 200"), "{path}: {said}");
+        ms(begun.elapsed())
+    };
+    let slowest = paths.iter().map(|path| {
+        let times = sorted((0..ASKED).map(|_| ask(path)));
+        quantile(&times, 0.95)
+    });
+    let slowest = slowest.fold(0.0, f64::max);
+    drop(daemon);
+    slowest
 }
 
 /// How long a start takes while jobs are with the vendor, in seconds: the second of two starts, after a kill.

@@ -383,7 +383,7 @@ fn put_connection(conn: &Connection, name: &str, memory: &ConnectionMemory) -> R
 }
 
 /// The most definitions and runs whose keys are remembered; far more than a configuration has, and than are live.
-const REMEMBERED: usize = 32_768;
+const REMEMBERED: usize = 1 << 18;
 
 /// Keys of definitions and of live runs that are in the file.
 #[derive(Default)]

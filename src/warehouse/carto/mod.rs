@@ -154,7 +154,10 @@ impl Carto {
     /// Waits for a line; whoever had none until the deadline finds that no time is left to send anything. Cancellations
     /// and lists are few and do not wait behind a herd.
     async fn line(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        timeout_at(deadline, self.lines.acquire()).await.ok()?.ok()
+        match self.lines.try_acquire() {
+            Ok(line) => Some(line),
+            Err(_) => timeout_at(deadline, self.lines.acquire()).await.ok()?.ok(),
+        }
     }
 
     /// A creation; once more without `metadata` when the vendor refused the field, and without it from then on.
