@@ -55,7 +55,7 @@ pub(crate) fn configure(folder: &Path, base_url: &str, n: usize, due: Due) -> Pa
         let _ = write!(
             text,
             "[schedule.s{index:06}]\ncron = \"{cron}\"\noverlap = \"allow_all\"\n\
-             procedure = \"acme-geo.workflows.wfproc_{index:06}(region, day)\"\n\
+             procedure = \"acme.workflows.wf_{index:06}(region, day)\"\n\
              parameters = {{ region = \"north\", day = {index} }}\n\n"
         );
     }

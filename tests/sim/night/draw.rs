@@ -54,7 +54,7 @@ pub(super) fn night(seed: u64) -> Night {
         definitions,
         connections,
         scenario: nightcall::sandbox::Scenario::default(),
-        line: some_line(&mut dice),
+        line: some_line(&mut dice, seed),
         acts: Vec::new(),
         planted: Planted::Nothing,
     };
@@ -81,8 +81,12 @@ fn some_connections(dice: &mut Dice) -> Vec<ConnectionLimits> {
     std::iter::once(first).chain(second).collect()
 }
 
-fn some_line(dice: &mut Dice) -> Line {
+fn some_line(dice: &mut Dice, seed: u64) -> Line {
+    // Chance of its own: the rest of a night is the same with a slow disk.
+    let mut disk = Dice::new(seed ^ 0x00c0_3317);
+    let ms = Duration::from_millis;
     Line {
+        commit: disk.pick(&[Duration::ZERO, ms(3), ms(60), ms(800)]),
         way: dice.pick(&[
             Duration::from_millis(50),
             Duration::from_millis(400),

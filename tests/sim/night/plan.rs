@@ -43,6 +43,8 @@ pub(crate) struct Line {
     pub(crate) oauth: bool,
     /// Answers that come within this time of each other are taken in together and committed once.
     pub(crate) together: Duration,
+    /// How long a commit takes; what comes meanwhile is taken in as the next step.
+    pub(crate) commit: Duration,
 }
 
 impl Default for Line {
@@ -53,6 +55,7 @@ impl Default for Line {
             tls: true,
             oauth: false,
             together: Duration::ZERO,
+            commit: Duration::ZERO,
         }
     }
 }

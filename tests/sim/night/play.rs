@@ -1,6 +1,6 @@
 //! A night is played: the driver in virtual time. What happens is handed to the scheduler, each step is committed under
-//! the lease and then acted upon; time jumps to whatever comes next. The process can be killed at any of these points,
-//! stand still, or find that the store takes no commit.
+//! the lease and then acted upon; time jumps to whatever comes next. A commit may take its time: what comes meanwhile is
+//! the next step. The process can be killed at any of these points, stand still, or find that the store takes no commit.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -40,6 +40,24 @@ pub(super) enum Event {
     Start(u64),
     /// The store is tried again after so long in vain.
     Retry(u64, Duration),
+    /// The commit of this process is durable, or has failed.
+    Committed(u64),
+}
+
+/// A step whose commit is under way, and the next one: what was taken in meanwhile.
+#[derive(Debug)]
+pub(super) struct Committing {
+    step: Step,
+    next: Step,
+}
+
+/// What inputs led to.
+struct Decided {
+    step: Step,
+    /// It was a wake-up for nothing.
+    idle: bool,
+    /// The lists among the inputs.
+    lists: Vec<Input>,
 }
 
 /// One night on its way.
@@ -82,6 +100,8 @@ pub(super) struct Play<'n> {
     /// Nothing goes wrong any more.
     pub(super) calm: bool,
     steps: usize,
+    /// More is decided than the step that is being committed.
+    ahead: bool,
     /// What happened, in words; kept for the last playing of a night that fails.
     pub(super) trace: Option<VecDeque<String>>,
 }
@@ -124,6 +144,7 @@ impl<'n> Play<'n> {
             limits_changed: false,
             calm: false,
             steps: 0,
+            ahead: false,
             trace: traced.then(VecDeque::new),
             night,
         };
@@ -164,6 +185,7 @@ impl<'n> Play<'n> {
 
     pub(super) fn run_to(&mut self, end: Duration) {
         while self.advance(end) {}
+        self.finish_commits();
     }
 
     /// One event, at most until `end`; `false` when the end is reached.
@@ -184,7 +206,7 @@ impl<'n> Play<'n> {
             if let Some(daemon) = &mut self.daemon {
                 daemon.last_wake = self.t;
             }
-            self.handle(vec![Input::Wake]);
+            self.take_in(vec![Input::Wake]);
         }
         true
     }
@@ -205,8 +227,16 @@ impl<'n> Play<'n> {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Mail(mail) => self.mail(mail),
-            Event::Act(index) => self.act(index),
-            Event::Over(index) => self.over(index),
+            // What is done from outside finds no commit under way, as an act does.
+            Event::Act(index) => {
+                self.finish_commits();
+                self.act(index);
+            }
+            Event::Over(index) => {
+                self.finish_commits();
+                self.over(index);
+            }
+            Event::Committed(process) => self.committed(process),
             Event::Start(order) if order == self.ordered => self.start(),
             Event::Start(_) => {}
             Event::Retry(process, pause) => self.retry_store(process, pause),
@@ -234,7 +264,7 @@ impl<'n> Play<'n> {
             }
         }
         if !answers.is_empty() {
-            self.handle(answers);
+            self.take_in(answers);
         }
     }
 
@@ -263,8 +293,77 @@ impl<'n> Play<'n> {
 
     // ---- the daemon ----------------------------------------------------------------------------------------------
 
-    /// Hands inputs to the scheduler and carries out what it says.
+    /// Hands inputs to the scheduler and carries out what it says, at once.
     pub(super) fn handle(&mut self, inputs: Vec<Input>) {
+        self.finish_commits();
+        if let Some(decided) = self.decide(inputs) {
+            self.take(decided.step);
+            decided.lists.iter().for_each(|list| self.check_shown(list));
+            self.check_progress(decided.idle);
+        }
+    }
+
+    /// Hands inputs to the scheduler while a commit may be under way, and lets that of their step take its time.
+    fn take_in(&mut self, inputs: Vec<Input>) {
+        let Some(Decided { step, idle, lists }) = self.decide(inputs) else {
+            return;
+        };
+        let under_way = self.daemon.as_mut().and_then(|d| d.committing.as_mut());
+        match under_way {
+            Some(Committing { next, .. }) => {
+                next.changes.extend(step.changes);
+                next.effects.extend(step.effects);
+            }
+            None => self.begin_commit(step),
+        }
+        if !lists.is_empty() {
+            // What a list showed is judged by what is on record.
+            self.finish_commits();
+            lists.iter().for_each(|list| self.check_shown(list));
+        }
+        self.check_progress(idle);
+    }
+
+    fn begin_commit(&mut self, step: Step) {
+        let takes = self.night.line.commit;
+        match &mut self.daemon {
+            Some(daemon) if !takes.is_zero() && !step.changes.is_empty() => {
+                let next = Step::default();
+                daemon.committing = Some(Committing { step, next });
+                let process = daemon.process;
+                self.later(self.t + takes, Event::Committed(process));
+            }
+            _ => self.take(step),
+        }
+    }
+
+    fn committed(&mut self, process: u64) {
+        let daemon = self.daemon.as_mut().filter(|d| d.process == process);
+        let Some(Committing { step, next }) = daemon.and_then(|d| d.committing.take()) else {
+            return;
+        };
+        self.ahead = next != Step::default();
+        self.take(step);
+        self.ahead = false;
+        // With a step that never happened, or a process that is gone, goes what was decided after it.
+        if self.runs() && next != Step::default() {
+            self.tally.count("taken in during a commit");
+            self.begin_commit(next);
+        }
+    }
+
+    /// No time passes, and nothing waits to be committed.
+    pub(super) fn finish_commits(&mut self) {
+        while let Some(daemon) = &self.daemon
+            && daemon.committing.is_some()
+        {
+            let process = daemon.process;
+            self.committed(process);
+        }
+    }
+
+    /// What inputs lead to; `None` without a scheduler.
+    fn decide(&mut self, inputs: Vec<Input>) -> Option<Decided> {
         let now = self.now();
         let wake = matches!(inputs.as_slice(), [Input::Wake]);
         let mut whole = Step::default();
@@ -277,18 +376,16 @@ impl<'n> Play<'n> {
                 self.hear_list(&input);
                 lists.push(input.clone());
             }
-            let daemon = self.daemon.as_mut();
-            let Some(scheduler) = daemon.and_then(|d| d.scheduler.as_mut()) else {
-                return;
-            };
+            let scheduler = self.daemon.as_mut()?.scheduler.as_mut()?;
             let step = scheduler.handle(input, now);
             whole.changes.extend(step.changes);
             whole.effects.extend(step.effects);
         }
-        let idle = wake && whole == Step::default();
-        self.take(whole);
-        lists.iter().for_each(|list| self.check_shown(list));
-        self.check_progress(idle);
+        Some(Decided {
+            idle: wake && whole == Step::default(),
+            step: whole,
+            lists,
+        })
     }
 
     /// Store first, then act.
@@ -323,7 +420,8 @@ impl<'n> Play<'n> {
         if kill.is_some() {
             return self.killed();
         }
-        if self.steps.is_multiple_of(8 + self.store.live_count() / 4) {
+        // Memory is compared with what is on record, unless it is ahead of it.
+        if !self.ahead && self.steps.is_multiple_of(8 + self.store.live_count() / 4) {
             let now = self.now();
             let scheduler = self.daemon.as_ref().and_then(|d| d.scheduler.as_ref());
             if let Some(snapshot) = scheduler.map(|s| s.snapshot(now)) {

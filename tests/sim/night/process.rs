@@ -12,7 +12,7 @@ use super::doubts::Asked;
 use super::lease::RENEW;
 use super::plan::Point;
 use super::planted::Planted;
-use super::play::{Event, Play};
+use super::play::{Committing, Event, Play};
 use crate::setup::{secs, zone};
 
 /// A process with its scheduler; without one it waits for the store.
@@ -20,6 +20,7 @@ use crate::setup::{secs, zone};
 pub(super) struct Daemon {
     pub(super) process: u64,
     pub(super) scheduler: Option<Scheduler>,
+    pub(super) committing: Option<Committing>,
     generation: u32,
     /// When it began, and what its monotonic clock showed then.
     pub(super) boot: (Duration, Mono),
@@ -59,6 +60,7 @@ impl Play<'_> {
         self.daemon = Some(Daemon {
             process,
             scheduler: None,
+            committing: None,
             generation: 0,
             // Each process has a monotonic clock with an origin of its own.
             boot: (self.t, Mono(i64::try_from(process).unwrap() * 1_000_003)),
@@ -144,7 +146,7 @@ impl Play<'_> {
         let Some(daemon) = &mut self.daemon else {
             return;
         };
-        daemon.scheduler = None;
+        (daemon.scheduler, daemon.committing) = (None, None);
         let process = daemon.process;
         self.later(self.t + secs(1), Event::Retry(process, secs(1)));
     }
