@@ -33,7 +33,7 @@ use nightcall::sched::policy::{CatchUp, OverlapPolicy};
 use nightcall::sched::run::{Origin, Record, Run, RunState};
 use nightcall::sched::scheduler::Snapshot;
 use nightcall::sched::step::{Ask, Change, Effect};
-use nightcall::sched::time::Timestamp;
+use nightcall::sched::time::{Timestamp, earlier};
 
 use super::planted::Planted;
 use super::play::Play;
@@ -194,7 +194,8 @@ impl Play<'_> {
                 let first = self.memory.submitted.insert((key.run.clone(), key.attempt));
                 hold(2, first, || format!("{key:?} is submitted again"));
                 hold(3, marker.instance == INSTANCE, || format!("{marker:?}"));
-                let now = self.now().wall;
+                // Judged as of its decision, at most a commit ago.
+                let now = earlier(self.now().wall, self.night.line.commit);
                 hold(6, run.failures > 0 || now <= run.start_deadline(), || {
                     format!("{} starts after its start deadline, at {now}", run.id)
                 });
