@@ -108,6 +108,8 @@ pub async fn daemon(context: &Context, args: DaemonArgs) -> Outcome {
         "starting; {}",
         context.zones.versions()
     );
+    // What is planned is the daemon's by now; the rest need not rest with it.
+    drop(config);
     tokio::select! {
         ended = running.ended() => ended.map_err(held)?,
         () = at_once.cancelled() => return Err(ended_at_once()),

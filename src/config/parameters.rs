@@ -267,7 +267,8 @@ impl<'a> Given<'a> {
 
 /// The values in the order of the call, a set's own before the shared.
 fn merged(names: &[String], shared: &Given<'_>, own: &Given<'_>) -> Map<String, Value> {
-    let mut map = Map::new();
+    // Exactly: maps grow in large steps, and thousands of schedules keep one each.
+    let mut map = Map::with_capacity(names.len());
     for name in names {
         if let Some(value) = own.value(name).or_else(|| shared.value(name)) {
             map.insert(name.clone(), value.clone());

@@ -104,6 +104,7 @@ impl Scheduler {
         zones: ZoneSource<'_>,
         now: Now,
     ) {
+        self.series.reserve_exact(definitions.len());
         let mut known: BTreeMap<_, _> = saved.into_iter().map(|s| (s.series.clone(), s)).collect();
         for (definition, trigger) in definitions {
             let (cursor, start) = match known.remove(&definition.series) {

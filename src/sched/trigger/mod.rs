@@ -94,7 +94,7 @@ struct Inner {
 }
 
 enum Checked {
-    Cron(Vec<Placed>),
+    Cron(Box<[Placed]>),
     /// Whole seconds, at least one.
     Every(i64),
 }
@@ -247,7 +247,7 @@ fn placed(
     spec: &TriggerSpec,
     schedule: &ScheduleName,
     bounds: &Arc<Bounds>,
-) -> Result<Vec<Placed>, TriggerError> {
+) -> Result<Box<[Placed]>, TriggerError> {
     if lines.is_empty() || lines.len() > MAX_EXPRESSIONS {
         return Err(TriggerError::of_spec(
             "a schedule takes from 1 to 100 cron expressions",
