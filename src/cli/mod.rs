@@ -162,9 +162,16 @@ fn run(context: &Context, command: Command) -> Outcome {
     }
 }
 
+/// The most threads that speak to the network.
+const WORKERS: usize = 4;
+
 /// Runs what waits for the network or for time.
 fn wait_for(command: impl Future<Output = Outcome>) -> Outcome {
+    // The loop and the writer of the store have threads of their own; with one for each core besides, threads wake
+    // each other up instead of working (docs/performance.md).
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.saturating_sub(1).clamp(1, WORKERS))
         .enable_all()
         .build()
         .map_err(|error| Failure::plain(Exit::Software, format!("cannot start: {error}")))?;
