@@ -197,11 +197,7 @@ fn night(seconds: u64) {
     );
     let zones = Zones::load();
     let config = nightcall::config::load(&[path], &zones).expect("it is right");
-    let plan = {
-        // The credential is looked up, not used.
-        let (plan, _) = serve::replacement(&config, &zones).expect("clients can be made");
-        plan
-    };
+    let (plan, _) = serve::replacement(&config, &zones).expect("clients can be made");
     let setup = Setup {
         instance: "cost".to_owned(),
         config: plan.config,
@@ -293,9 +289,7 @@ impl Night {
         }
         let mut whole = Step::default();
         for input in inputs {
-            let step = self.scheduler.handle(input, self.now);
-            whole.changes.extend(step.changes);
-            whole.effects.extend(step.effects);
+            whole.extend(self.scheduler.handle(input, self.now));
         }
         self.take(whole);
     }

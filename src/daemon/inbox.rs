@@ -93,9 +93,7 @@ impl Inbox {
                     if let Input::Answer { .. } = &input {
                         taken.heard.push(input.clone());
                     }
-                    let Step { changes, effects } = scheduler.handle(input, now);
-                    taken.step.changes.extend(changes);
-                    taken.step.effects.extend(effects);
+                    taken.step.extend(scheduler.handle(input, now));
                 }
                 Next::Alone(act) => taken.alone = Some(act),
             }

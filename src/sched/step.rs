@@ -362,6 +362,14 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+impl Step {
+    /// Takes in what follows: both are then stored in one transaction.
+    pub fn extend(&mut self, next: Self) {
+        self.changes.extend(next.changes);
+        self.effects.extend(next.effects);
+    }
+}
+
 /// How far [`Saved::recent`] goes back before the mark.
 pub const RECENT: Duration = Duration::from_secs(48 * 3600);
 

@@ -310,10 +310,7 @@ impl<'n> Play<'n> {
         };
         let under_way = self.daemon.as_mut().and_then(|d| d.committing.as_mut());
         match under_way {
-            Some(Committing { next, .. }) => {
-                next.changes.extend(step.changes);
-                next.effects.extend(step.effects);
-            }
+            Some(Committing { next, .. }) => next.extend(step),
             None => self.begin_commit(step),
         }
         if !lists.is_empty() {
@@ -377,9 +374,7 @@ impl<'n> Play<'n> {
                 lists.push(input.clone());
             }
             let scheduler = self.daemon.as_mut()?.scheduler.as_mut()?;
-            let step = scheduler.handle(input, now);
-            whole.changes.extend(step.changes);
-            whole.effects.extend(step.effects);
+            whole.extend(scheduler.handle(input, now));
         }
         Some(Decided {
             idle: wake && whole == Step::default(),
