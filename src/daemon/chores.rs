@@ -20,7 +20,7 @@ use crate::sched::time::{TimeZone, Timestamp, civil, earlier};
 use crate::store::{Chore, Store};
 
 /// Room for messages inside the crate: far more than its jobs can make.
-const CHANNEL: usize = 4096;
+const CHANNEL: usize = 256;
 /// How long a stop waits for the calendar.
 const LAST_CHORES: Duration = Duration::from_secs(5);
 /// One step of pruning deletes so many runs, so that it is never in the way of a commit.

@@ -40,46 +40,59 @@ impl Performer {
 
     /// Asks the vendor; replies to people are not performed here.
     pub(super) fn perform(&self, effect: Effect) {
-        let (name, client) = match &effect {
-            Effect::Ask { connection, .. } => (connection.clone(), self.clients.get(connection)),
-            Effect::List { key, .. } => (key.connection.clone(), self.clients.get(&key.connection)),
-            Effect::Reply { .. } | Effect::Acted { .. } => return,
+        let Some(name) = connection(&effect) else {
+            return;
         };
-        let (client, answers) = (client.cloned(), self.answers.clone());
+        let (client, answers) = (self.clients.get(name).cloned(), self.answers.clone());
         self.tasks.spawn(async move {
-            let input = match client {
-                Some(client) => ask(client.as_ref(), effect).await,
-                None => no_client(&name, effect),
+            // Boxed: room for the answer would make each task that waits twice as large.
+            let input = match &client {
+                Some(client) => ask(client.as_ref(), &effect).await.map(Box::new),
+                None => no_client(&effect).map(Box::new),
             };
             // The driver is gone only when the process ends.
-            if let Some(input) = input {
-                let _ = answers.send(input).await;
+            if let Some(input) = input
+                && let Ok(place) = answers.reserve().await
+            {
+                place.send(*input);
             }
         });
     }
 }
 
-async fn ask(client: &dyn JobClient, effect: Effect) -> Option<Input> {
+/// Whom it asks, if it is a question to a vendor.
+fn connection(effect: &Effect) -> Option<&ConnectionName> {
+    match effect {
+        Effect::Ask { connection, .. } => Some(connection),
+        Effect::List { key, .. } => Some(&key.connection),
+        Effect::Reply { .. } | Effect::Acted { .. } => None,
+    }
+}
+
+/// The effect is borrowed, since many tasks of a herd wait in here and none is to hold it twice.
+async fn ask(client: &dyn JobClient, effect: &Effect) -> Option<Input> {
     let input = match effect {
         Effect::Ask { key, ask, .. } => {
             let (answer, date) = match ask {
                 Ask::Submit(submission) => {
-                    let Heard { answer, date } = client.submit(&submission).await;
+                    let Heard { answer, date } = client.submit(submission).await;
                     (Answer::Submit(answer), date)
                 }
                 Ask::Poll(target, job) => {
-                    let Heard { answer, date } = client.poll(&target, &job).await;
+                    let Heard { answer, date } = client.poll(target, job).await;
                     (Answer::Poll(answer), date)
                 }
                 Ask::Cancel(target, job) => {
-                    let Heard { answer, date } = client.cancel(&target, &job).await;
+                    let Heard { answer, date } = client.cancel(target, job).await;
                     (Answer::Cancel(answer), date)
                 }
             };
+            let key = key.clone();
             Input::Answer { key, answer, date }
         }
         Effect::List { key, target, since } => {
-            let Heard { answer, date } = client.list(&target, since).await;
+            let Heard { answer, date } = client.list(target, *since).await;
+            let key = key.clone();
             Input::Listed { key, answer, date }
         }
         Effect::Reply { .. } | Effect::Acted { .. } => return None,
@@ -88,7 +101,8 @@ async fn ask(client: &dyn JobClient, effect: Effect) -> Option<Input> {
 }
 
 /// A run whose connection is no longer in the configuration: certainly nothing was sent.
-fn no_client(name: &ConnectionName, effect: Effect) -> Option<Input> {
+fn no_client(effect: &Effect) -> Option<Input> {
+    let name = connection(effect)?;
     let fault = Fault::new(
         FaultClass::Connection(ConnectionFault::Unauthorized),
         "no connection",
@@ -100,6 +114,7 @@ fn no_client(name: &ConnectionName, effect: Effect) -> Option<Input> {
     let date = None;
     Some(match effect {
         Effect::Ask { key, ask, .. } => {
+            let key = key.clone();
             let answer = match ask {
                 Ask::Submit(_) => Answer::Submit(SubmitAnswer::Refused(fault)),
                 Ask::Poll(..) => Answer::Poll(PollAnswer::NoAnswer(fault)),
@@ -108,7 +123,7 @@ fn no_client(name: &ConnectionName, effect: Effect) -> Option<Input> {
             Input::Answer { key, answer, date }
         }
         Effect::List { key, .. } => Input::Listed {
-            key,
+            key: key.clone(),
             answer: ListAnswer::NoAnswer(fault),
             date,
         },

@@ -161,9 +161,7 @@ impl Carto {
     }
 
     /// A creation; once more without `metadata` when the vendor refused the field, and without it from then on.
-    async fn create(&self, submission: &Submission) -> Exchange {
-        let deadline = self.deadline();
-        let _line = self.line(deadline).await;
+    async fn create(&self, submission: &Submission, deadline: Instant) -> Exchange {
         let bare = || self.ask(Request::creation(submission, false), deadline);
         if self.unmarked.load(Ordering::Relaxed) {
             return bare().await;
@@ -272,7 +270,10 @@ impl Faulty for ListAnswer {
 impl JobClient for Carto {
     fn submit<'a>(&'a self, submission: &'a Submission) -> Reply<'a, SubmitAnswer> {
         Box::pin(async move {
-            let exchange = self.create(submission).await;
+            let deadline = self.deadline();
+            let _line = self.line(deadline).await;
+            // Whatever an exchange needs is made when it begins: thousands may wait for their line.
+            let exchange = Box::pin(self.create(submission, deadline)).await;
             self.heard(exchange, |exchange| protocol::submit(exchange, &self.rules))
         })
     }
@@ -281,7 +282,7 @@ impl JobClient for Carto {
         Box::pin(async move {
             let deadline = self.deadline();
             let _line = self.line(deadline).await;
-            let exchange = self.ask(Request::status(target, job), deadline).await;
+            let exchange = Box::pin(self.ask(Request::status(target, job), deadline)).await;
             self.heard(exchange, |exchange| protocol::poll(exchange, &self.rules))
         })
     }
