@@ -42,7 +42,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::act::{Pause, Scope};
+use super::act::{Pause, Scope, Skip};
 use super::id::{ClientKey, ConnectionName, RunId, ScheduleName, SeriesId};
 use super::machine::{Applied, Context, Event};
 use super::notice::{Notice, NoticeKind};
@@ -181,7 +181,7 @@ pub struct Scheduler {
     /// Until when lost jobs of series may live that are not in the configuration now: a name that returns is occupied.
     vacated: BTreeMap<SeriesId, Timestamp>,
 
-    runs: HashMap<Slot, Live>,
+    runs: HashMap<Slot, Box<Live>>,
     by_run: HashMap<RunId, Slot>,
     timers: BTreeSet<(Mono, Slot)>,
     alarms: BTreeSet<(Timestamp, Slot)>,
@@ -194,6 +194,8 @@ pub struct Scheduler {
     /// Requests by hand that were answered lately.
     manual: BTreeMap<ClientKey, RunId>,
 
+    /// Coming occurrences that are not to run; few series have any.
+    skips: BTreeMap<SeriesId, Vec<Skip>>,
     pauses: BTreeMap<Scope, Pause>,
     /// When pauses end by themselves.
     pause_ends: BTreeSet<(Timestamp, Scope)>,
@@ -334,7 +336,7 @@ impl Scheduler {
         }
         self.runs.insert(
             slot,
-            Live {
+            Box::new(Live {
                 run,
                 series,
                 connection,
@@ -348,7 +350,7 @@ impl Scheduler {
                 poll_since: None,
                 timer: None,
                 alarm: None,
-            },
+            }),
         );
         slot
     }

@@ -158,7 +158,7 @@ impl Scheduler {
         let paused = self
             .pauses_of(series.id())
             .any(|pause| pause.covers(instant));
-        paused || super::skip::hits_next(&series.skips, instant, series.trigger.zone())
+        paused || super::skip::hits_next(self.skips_of(series.id()), instant, series.trigger.zone())
     }
 
     fn pauses_of(&self, id: &SeriesId) -> impl Iterator<Item = &Pause> {
@@ -323,7 +323,10 @@ impl Scheduler {
             };
         for skip in skips {
             match places.get(&skip.series) {
-                Some(index) => self.series[*index].skips.push(skip),
+                Some(_) => {
+                    let of_series = self.skips.entry(skip.series.clone());
+                    of_series.or_default().push(skip);
+                }
                 None => {
                     let gone = Change::Unskip(skip.series, skip.what);
                     self.step.changes.push(gone);

@@ -50,6 +50,7 @@ impl Scheduler {
             hosts: Vec::new(),
             decided: Decided::default(),
             manual: BTreeMap::new(),
+            skips: BTreeMap::new(),
             started: now,
             clock: ClockWatch::new(saved.mark, now),
             mark,

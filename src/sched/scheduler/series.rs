@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::pause::Passed;
 use super::{Scheduler, Slot};
-use crate::sched::act::Skip;
 use crate::sched::id::{RunId, SeriesId};
 use crate::sched::machine::{Applied, Event};
 use crate::sched::notice::{Notice, NoticeKind};
@@ -53,8 +52,6 @@ pub(super) struct Series {
     pub(super) paused: bool,
     /// The newest of its occurrences that passed in the present pause, oldest first.
     pub(super) passed: VecDeque<Passed>,
-    /// Coming occurrences that are not to run.
-    pub(super) skips: Vec<Skip>,
     /// Nominal times of clock-like occurrences that were decided lately, oldest first: they count for other triggers.
     pub(super) lately: VecDeque<Passed>,
 }
@@ -98,7 +95,6 @@ impl Series {
             quarantined: false,
             paused: false,
             passed: VecDeque::new(),
-            skips: Vec::new(),
             lately: VecDeque::new(),
         }
     }
@@ -276,7 +272,10 @@ impl Scheduler {
 
     /// Decides (cursor, upto] of a series; wishes to skip that are fulfilled by it are no more.
     fn plan(&mut self, index: usize, upto: Timestamp, now: Now) -> Plan {
-        let mut wishes = std::mem::take(&mut self.series[index].skips);
+        let mut wishes = self
+            .skips
+            .remove(self.series[index].id())
+            .unwrap_or_default();
         let before = wishes.clone();
         let series = &self.series[index];
         let id = series.id();

@@ -4,7 +4,7 @@ use super::Scheduler;
 use super::acts::Done;
 use super::fire::{Refusal, one_set, refuse};
 use crate::sched::act::{By, Skip, SkipWhat};
-use crate::sched::id::{ScheduleName, SetName};
+use crate::sched::id::{ScheduleName, SeriesId, SetName};
 use crate::sched::step::Change;
 use crate::sched::time::{Now, Timestamp, civil, earlier};
 use crate::sched::trigger::{Occurrence, Shape};
@@ -32,7 +32,7 @@ impl Scheduler {
             if found.is_empty() {
                 continue;
             }
-            let others = self.series[index].skips.iter();
+            let others = self.skips_of(self.series[index].id()).iter();
             let others = others.filter(|skip| skip.what.key() != what.key()).count();
             if others >= WISHES {
                 return refuse(
@@ -56,7 +56,7 @@ impl Scheduler {
                 at: now.wall,
                 by: by.clone(),
             };
-            let skips = &mut self.series[index].skips;
+            let skips = self.skips.entry(skip.series.clone()).or_default();
             skips.retain(|other| other.what.key() != what.key());
             skips.push(skip.clone());
             self.step.changes.push(Change::Skip(skip));
@@ -78,8 +78,10 @@ impl Scheduler {
         let mut taken = 0;
         for index in self.chosen(schedule, set)? {
             let wanted = |skip: &Skip| key.as_ref().is_none_or(|key| skip.what.key() == *key);
-            let (gone, kept) = self.series[index].skips.drain(..).partition(wanted);
-            self.series[index].skips = kept;
+            let id = self.series[index].id().clone();
+            let all = self.skips.remove(&id).unwrap_or_default();
+            let (gone, kept) = all.into_iter().partition(wanted);
+            self.put_skips(id, kept);
             taken += gone.len();
             self.forget_skips(gone);
         }
@@ -172,15 +174,29 @@ impl Scheduler {
         }
         let over = |skip: &Skip| is_over(&skip.what, upto, today);
         let gone = after.extract_if(.., |skip| over(skip)).collect();
-        self.series[index].skips = after;
+        self.put_skips(self.series[index].id().clone(), after);
         self.forget_skips(gone);
     }
 
     /// A series is closed: nobody waits for its times any more.
     pub(super) fn forget_acts(&mut self, index: usize) {
-        let gone = std::mem::take(&mut self.series[index].skips);
+        let gone = self
+            .skips
+            .remove(self.series[index].id())
+            .unwrap_or_default();
         self.forget_skips(gone);
         self.closed = true;
+    }
+
+    /// The coming occurrences of a series that are not to run.
+    pub(super) fn skips_of(&self, series: &SeriesId) -> &[Skip] {
+        self.skips.get(series).map_or(&[], Vec::as_slice)
+    }
+
+    fn put_skips(&mut self, series: SeriesId, skips: Vec<Skip>) {
+        if !skips.is_empty() {
+            self.skips.insert(series, skips);
+        }
     }
 
     fn forget_skips(&mut self, gone: Vec<Skip>) {

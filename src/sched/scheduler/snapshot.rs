@@ -106,11 +106,7 @@ impl Scheduler {
                 .map(|index| self.connection_status(index, now.mono))
                 .collect(),
             pauses: self.pauses.values().cloned().collect(),
-            skips: self
-                .series
-                .iter()
-                .flat_map(|series| series.skips.iter().cloned())
-                .collect(),
+            skips: self.skips.values().flatten().cloned().collect(),
             strays: self.strays,
             bugs: self.bugs,
         }
