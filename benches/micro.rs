@@ -246,7 +246,7 @@ fn trigger(definition: &Definition, rhythm: Rhythm) -> Trigger {
     let spec = TriggerSpec {
         rhythm,
         zone: "Europe/Madrid".to_owned(),
-        ..definition.trigger.clone()
+        ..TriggerSpec::clone(&definition.trigger)
     };
     let zone = TimeZone::get(&spec.zone).expect("a zone");
     Trigger::new(&spec, zone, &definition.series.schedule).expect("a trigger")

@@ -23,7 +23,7 @@ use crate::sandbox::{
     Span,
 };
 use crate::sched::schedule::{Definition, PollPlan};
-use crate::sched::trigger::{Rhythm, Trigger};
+use crate::sched::trigger::{Rhythm, Trigger, TriggerSpec};
 use crate::secret::SecretSource;
 use crate::telemetry;
 
@@ -252,11 +252,12 @@ fn compressed(mut config: Config, sandbox: &Sandbox, folder: &Folder) -> Result<
 fn faster(definition: &Definition, rhythm: Rhythm, base_url: &str) -> Definition {
     let mut faster = definition.clone();
     faster.target.base_url = base_url.into();
-    faster.trigger.rhythm = rhythm;
-    faster.trigger.from = None;
-    faster.trigger.until = None;
-    faster.trigger.exclude.clear();
-    faster.trigger.jitter = Duration::ZERO;
+    let slow = &definition.trigger;
+    faster.trigger = Arc::new(TriggerSpec {
+        dst_gap: slow.dst_gap,
+        dst_overlap: slow.dst_overlap,
+        ..TriggerSpec::new(rhythm, &slow.zone)
+    });
     faster.timeout = Duration::from_secs(60);
     faster.policies.retry.backoff = Duration::from_secs(1);
     faster.policies.retry.max_backoff = Duration::from_secs(5);

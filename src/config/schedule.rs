@@ -15,15 +15,13 @@ use super::{Connection, Schedule};
 use crate::sched::id::{ScheduleName, SeriesId};
 use crate::sched::schedule::Definition;
 
-/// A schedule with the places that later checks point at.
+/// A schedule with the places that later checks point at; its table is let go, since there may be very many.
 #[derive(Debug)]
 pub(super) struct Read<'a> {
     /// The schedule.
     pub(super) schedule: Schedule,
-    /// Its table.
-    pub(super) table: Table<'a>,
-    /// Where its times are said.
-    pub(super) times_at: Vec<Item<'a>>,
+    /// Where its own time limit is said, or else its times.
+    pub(super) timeout_at: Option<Item<'a>>,
     /// Where each series is said.
     pub(super) series_at: Vec<(super::source::Place<'a>, String)>,
 }
@@ -83,6 +81,7 @@ pub(super) fn schedule<'a>(
     }
     let (name, times, connection) = (name?, times?, connection?);
     warn_of_trigger(&times, found);
+    let timeout_at = table.get("timeout").or(times.at.first()).cloned();
     let series_at = series.iter().map(|s| (s.at, s.path.clone())).collect();
     let definitions = definitions(&name, &times, connection, &said, series);
     let schedule = Schedule {
@@ -97,8 +96,7 @@ pub(super) fn schedule<'a>(
     };
     Some(Read {
         schedule,
-        table,
-        times_at: times.at,
+        timeout_at,
         series_at,
     })
 }
@@ -199,7 +197,7 @@ fn definitions(
                 schedule: name.clone(),
                 set: series.set,
             },
-            trigger: times.spec.clone(),
+            trigger: Arc::clone(times.trigger.spec()),
             connection: connection.name().clone(),
             target: connection.limits.target.clone(),
             query: series.query.into(),

@@ -23,9 +23,7 @@ const MOST_DATES: usize = 2_000;
 /// A checked trigger, and where its expressions stand.
 #[derive(Debug)]
 pub(super) struct Times<'a> {
-    /// What the configuration says.
-    pub(super) spec: TriggerSpec,
-    /// The same, checked.
+    /// What the configuration says, checked.
     pub(super) trigger: Arc<Trigger>,
     /// Each cron expression, or the period.
     pub(super) at: Vec<Item<'a>>,
@@ -58,7 +56,6 @@ pub(super) fn times<'a>(
     }
     match Trigger::new(&spec, zone, name) {
         Ok(trigger) => known.then(|| Times {
-            spec,
             trigger: Arc::new(trigger),
             at,
         }),

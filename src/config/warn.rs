@@ -83,12 +83,10 @@ fn long_timeouts(schedules: &[Read<'_>], now: Timestamp, found: &mut Found) {
             show(definition.timeout),
             show(gap)
         );
-        let problem = match (read.table.get("timeout"), read.times_at.first()) {
-            (Some(timeout), _) => timeout.problem(message),
-            (None, Some(times)) => times.problem(message),
-            (None, None) => continue,
-        };
-        found.doubtful(problem.with_hint(format!("write timeout = \"{}\"", show(shorter(gap)))));
+        if let Some(at) = &read.timeout_at {
+            let hint = format!("write timeout = \"{}\"", show(shorter(gap)));
+            found.doubtful(at.problem(message).with_hint(hint));
+        }
     }
 }
 

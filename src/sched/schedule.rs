@@ -16,7 +16,7 @@ pub struct Definition {
     /// Which series.
     pub series: SeriesId,
     /// When.
-    pub trigger: TriggerSpec,
+    pub trigger: Arc<TriggerSpec>,
     /// The connection's name in the configuration: whose credential, budget and limits are used.
     pub connection: ConnectionName,
     /// Where the statement goes.

@@ -17,16 +17,10 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn spec(lines: &[&str]) -> TriggerSpec {
-    TriggerSpec {
-        rhythm: Rhythm::Cron(lines.iter().map(|&line| line.to_owned()).collect()),
-        zone: String::new(),
-        from: None,
-        until: None,
-        exclude: Vec::new(),
-        jitter: Duration::ZERO,
-        dst_gap: DstGap::Run,
-        dst_overlap: DstOverlap::First,
-    }
+    TriggerSpec::new(
+        Rhythm::Cron(lines.iter().map(|&line| line.to_owned()).collect()),
+        "",
+    )
 }
 
 fn every(period: u64) -> TriggerSpec {

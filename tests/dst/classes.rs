@@ -314,16 +314,7 @@ fn every(change: Change, seconds: i64, policy: usize) -> Case {
 
 /// A specification without bounds and jitter.
 pub(crate) fn spec(rhythm: Rhythm) -> TriggerSpec {
-    TriggerSpec {
-        rhythm,
-        zone: "Etc/UTC".to_owned(),
-        from: None,
-        until: None,
-        exclude: Vec::new(),
-        jitter: Duration::ZERO,
-        dst_gap: DstGap::Run,
-        dst_overlap: DstOverlap::First,
-    }
+    TriggerSpec::new(rhythm, "Etc/UTC")
 }
 
 fn weekday(date: Date) -> i8 {

@@ -9,7 +9,7 @@ use nightcall::sched::step::ConnectionMemory;
 
 use crate::setup::{
     Config, With, at, carto, connection, cron, hourly, hours, http_502, mins, permanent, secs,
-    transient,
+    times, transient,
 };
 use crate::sim::Sim;
 use crate::vendor::{Life, Op, Passage};
@@ -300,7 +300,7 @@ fn a_series_stays_occupied_over_a_restart() {
 
 #[test]
 fn jitter_delays_each_occurrence_by_its_own_fixed_offset() {
-    let config = Config::of([hourly("a").with(|d| d.trigger.jitter = mins(20))]);
+    let config = Config::of([hourly("a").with(|d| times(d).jitter = mins(20))]);
     let mut sim = Sim::new(config.clone());
     sim.run_to("06:50");
     let offsets = |sim: &Sim| -> Vec<Duration> {

@@ -10,7 +10,7 @@ use nightcall::sched::outcome::Outcome;
 use nightcall::sched::policy::DoubtPolicy;
 
 use crate::setup::{
-    Config, SETTLE, With, at, cron, hourly, http_502, mins, secs, unauthorized, unavailable,
+    Config, SETTLE, With, at, cron, hourly, http_502, mins, secs, times, unauthorized, unavailable,
     unreachable,
 };
 use crate::sim::{Sim, by_hand, made};
@@ -225,7 +225,7 @@ fn one_list_is_proof_when_it_shows_known_jobs_from_before_and_after() {
         .map(str::to_owned)
         .to_vec();
     let b = cron("b", "0 0 * * *");
-    let b = b.with(|d| d.trigger.rhythm = nightcall::sched::trigger::Rhythm::Cron(around));
+    let b = b.with(|d| times(d).rhythm = nightcall::sched::trigger::Rhythm::Cron(around));
     let mut sim = Sim::new(Config::of([cron("a", "0 2 * * *"), b]));
     sim.run_to("01:59:30");
     sim.vendor.next(Op::Submit, Passage::lost_request());

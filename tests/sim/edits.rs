@@ -3,7 +3,7 @@
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::CancelWhy;
 
-use crate::setup::{Config, With, at, cron, every, hourly, mins, series, unreachable};
+use crate::setup::{Config, With, at, cron, every, hourly, mins, series, times, unreachable};
 use crate::sim::{Sim, by_hand, done, refused};
 use crate::vendor::{Life, Op, Passage};
 
@@ -58,7 +58,7 @@ fn a_new_trigger_counts_from_the_start_also_when_the_past_waits_for_the_list() {
 
 #[test]
 fn a_former_trigger_gives_its_runs_their_due_times() {
-    let config = Config::of([cron("a", "15 * * * *").with(|d| d.trigger.jitter = mins(59))]);
+    let config = Config::of([cron("a", "15 * * * *").with(|d| times(d).jitter = mins(59))]);
     let mut sim = changed(config, "03:00:20");
     sim.run_to("03:10");
     assert_eq!(sim.run("a", "03:00").due, at("03:00"));

@@ -8,8 +8,8 @@ use nightcall::sched::schedule::Definition;
 use nightcall::sched::step::Input;
 
 use crate::setup::{
-    Config, With, at, carto, cron, every, hourly, mins, permanent, secs, series, target, transient,
-    unauthorized, unreachable,
+    Config, With, at, carto, cron, every, hourly, mins, permanent, secs, series, target, times,
+    transient, unauthorized, unreachable,
 };
 use crate::sim::{Kill, Sim, by_hand, denied, done, made, refused};
 use crate::vendor::{Life, Op, Passage};
@@ -166,7 +166,7 @@ fn a_schedule_that_is_switched_off_says_so_at_once() {
 
 #[test]
 fn a_nominal_time_that_ran_does_not_run_again_under_another_zone() {
-    let zoned = |zone: &str| cron("a", "15 2 * * *").with(|d| d.trigger.zone = zone.into());
+    let zoned = |zone: &str| cron("a", "15 2 * * *").with(|d| times(d).zone = zone.into());
     let mut sim = reloaded(
         Config::of([zoned("Europe/Madrid")]),
         "01:30",

@@ -14,7 +14,7 @@ use nightcall::sched::schedule::{ConnectionLimits, Definition};
 use nightcall::sched::scheduler::Setup;
 use nightcall::sched::step::FireRequest;
 use nightcall::sched::time::{TimeZone, Timestamp};
-use nightcall::sched::trigger::{DstGap, DstOverlap, Rhythm, Trigger, TriggerSpec};
+use nightcall::sched::trigger::{Rhythm, Trigger, TriggerSpec};
 
 /// The name of this installation in every marker.
 pub(crate) const INSTANCE: &str = "test";
@@ -91,19 +91,15 @@ pub(crate) fn hourly(name: &str) -> Definition {
     every(name, hours(1))
 }
 
+/// The times of a definition, to change them.
+pub(crate) fn times(of: &mut Definition) -> &mut TriggerSpec {
+    Arc::make_mut(&mut of.trigger)
+}
+
 fn definition(name: &str, rhythm: Rhythm) -> Definition {
     Definition {
         series: series(name),
-        trigger: TriggerSpec {
-            rhythm,
-            zone: "UTC".to_owned(),
-            from: None,
-            until: None,
-            exclude: Vec::new(),
-            jitter: Duration::ZERO,
-            dst_gap: DstGap::default(),
-            dst_overlap: DstOverlap::default(),
-        },
+        trigger: TriggerSpec::new(rhythm, "UTC").into(),
         connection: ConnectionName::new("carto").unwrap(),
         target: target("carto"),
         query: format!("CALL {}()", name.replace('/', "_")).into(),

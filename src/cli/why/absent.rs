@@ -220,7 +220,7 @@ impl Case<'_> {
 
     /// The rule of the schedule without which it would run at this time.
     fn rule(&self, trigger: &Trigger, when: &When) -> Option<Rule> {
-        let spec = trigger.spec();
+        let spec: &TriggerSpec = trigger.spec();
         let would = |spec: TriggerSpec| {
             let relaxed =
                 Trigger::new(&spec, trigger.zone().clone(), &self.series.schedule).ok()?;

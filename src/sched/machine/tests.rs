@@ -13,7 +13,7 @@ use crate::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, 
 use crate::sched::run::Origin;
 use crate::sched::schedule::Definition;
 use crate::sched::schedule::PollPlan;
-use crate::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
+use crate::sched::trigger::{Fold, Rhythm, TriggerSpec};
 
 // ---- what the tests are made of ------------------------------------------------------------------------------------
 
@@ -73,16 +73,7 @@ fn definition() -> Definition {
             schedule: ScheduleName::new("clusters").unwrap(),
             set: SetName::default_set(),
         },
-        trigger: TriggerSpec {
-            rhythm: Rhythm::Every(secs(3600)),
-            zone: "UTC".into(),
-            from: None,
-            until: None,
-            exclude: Vec::new(),
-            jitter: Duration::ZERO,
-            dst_gap: DstGap::default(),
-            dst_overlap: DstOverlap::default(),
-        },
+        trigger: TriggerSpec::new(Rhythm::Every(secs(3600)), "UTC").into(),
         connection: ConnectionName::new("carto").unwrap(),
         target: target(),
         query: "CALL x()".into(),

@@ -86,7 +86,7 @@ pub struct ZoneNote {
 pub struct Trigger(Arc<Inner>);
 
 struct Inner {
-    spec: TriggerSpec,
+    spec: Arc<TriggerSpec>,
     zone: TimeZone,
     schedule: ScheduleName,
     bounds: Arc<Bounds>,
@@ -128,7 +128,7 @@ impl Trigger {
                 Checked::Cron(placed(expressions, spec, schedule, &bounds)?)
             }
         };
-        let (spec, schedule) = (spec.clone(), schedule.clone());
+        let (spec, schedule) = (Arc::new(spec.clone()), schedule.clone());
         Ok(Self(Arc::new(Inner {
             spec,
             zone,
@@ -199,7 +199,7 @@ impl Trigger {
     }
 
     /// What it was made of.
-    pub fn spec(&self) -> &TriggerSpec {
+    pub fn spec(&self) -> &Arc<TriggerSpec> {
         &self.0.spec
     }
 

@@ -25,6 +25,22 @@ pub struct TriggerSpec {
     pub dst_overlap: DstOverlap,
 }
 
+impl TriggerSpec {
+    /// All times of a rhythm in a zone, with the defaults for everything else.
+    pub fn new(rhythm: Rhythm, zone: &str) -> Self {
+        Self {
+            rhythm,
+            zone: zone.to_owned(),
+            from: None,
+            until: None,
+            exclude: Vec::new(),
+            jitter: Duration::ZERO,
+            dst_gap: DstGap::default(),
+            dst_overlap: DstOverlap::default(),
+        }
+    }
+}
+
 /// Cron expressions or a period.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rhythm {

@@ -474,7 +474,7 @@ pub(super) fn read_definition(body: &str, parameters: &str) -> Result<Arc<Defini
     let row: DefinitionRow = from_json(body, "a definition")?;
     Ok(Arc::new(Definition {
         series: parse(&row.series, "a series")?,
-        trigger: read_trigger(row.trigger)?,
+        trigger: read_trigger(row.trigger)?.into(),
         connection: parse::<ConnectionName>(&row.connection, "the name of a connection")?,
         target: Target {
             base_url: row.target.base_url.into(),

@@ -20,21 +20,12 @@ use crate::sched::run::{Origin, Record, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::RECENT;
 use crate::sched::time::{Mono, Now, civil};
-use crate::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
+use crate::sched::trigger::{Fold, Rhythm, TriggerSpec};
 
 fn definition(series: &str, priority: i32) -> Arc<Definition> {
     Arc::new(Definition {
         series: series.parse().unwrap(),
-        trigger: TriggerSpec {
-            rhythm: Rhythm::Every(Duration::from_secs(60)),
-            zone: "UTC".to_owned(),
-            from: None,
-            until: None,
-            exclude: Vec::new(),
-            jitter: Duration::ZERO,
-            dst_gap: DstGap::Run,
-            dst_overlap: DstOverlap::First,
-        },
+        trigger: TriggerSpec::new(Rhythm::Every(Duration::from_secs(60)), "UTC").into(),
         connection: ConnectionName::new("c").unwrap(),
         target: Target {
             base_url: "".into(),

@@ -45,16 +45,10 @@ struct Asked {
 impl Asked {
     fn read(words: &str, lines: &str) -> Self {
         let mut asked = Self {
-            spec: TriggerSpec {
-                rhythm: Rhythm::Cron(lines.lines().map(str::to_owned).collect()),
-                zone: "UTC".to_owned(),
-                from: None,
-                until: None,
-                exclude: Vec::new(),
-                jitter: Duration::ZERO,
-                dst_gap: DstGap::Run,
-                dst_overlap: DstOverlap::First,
-            },
+            spec: TriggerSpec::new(
+                Rhythm::Cron(lines.lines().map(str::to_owned).collect()),
+                "UTC",
+            ),
             at: Timestamp::UNIX_EPOCH,
         };
         for word in words.split_whitespace() {
@@ -111,7 +105,7 @@ fn next(trigger: &Trigger, after: Timestamp) -> Option<Occurrence> {
 
 /// Time goes forward; whoever asks between two occurrences gets the second; words and notes are there.
 fn holds(trigger: &Trigger, asked: &Asked) {
-    assert_eq!(trigger.spec(), &asked.spec);
+    assert_eq!(**trigger.spec(), asked.spec);
     let series = SeriesId {
         schedule: ScheduleName::new("nightly").expect("it is a name"),
         set: SetName::default_set(),

@@ -252,7 +252,7 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
                 let (series, trigger, connection, target, query, parameters, policies) = parts;
                 Arc::new(Definition {
                     series,
-                    trigger,
+                    trigger: trigger.into(),
                     connection,
                     target,
                     query: query.into(),

@@ -15,7 +15,7 @@ use nightcall::sched::run::{Origin, Record, Run, RunState};
 use nightcall::sched::schedule::Definition;
 use nightcall::sched::step::{Change, FireRequest};
 use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp, civil};
-use nightcall::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
+use nightcall::sched::trigger::{Fold, Rhythm, TriggerSpec};
 use nightcall::store::Holder;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -69,16 +69,8 @@ pub(crate) fn definition(of: &SeriesId) -> Arc<Definition> {
     let parameters = serde_json::json!({ "number_of_clusters": 2, "store_type": "Hypermarket" });
     Arc::new(Definition {
         series: of.clone(),
-        trigger: TriggerSpec {
-            rhythm: Rhythm::Cron(vec!["15 2 * * *".to_owned()]),
-            zone: "Europe/Madrid".to_owned(),
-            from: None,
-            until: None,
-            exclude: Vec::new(),
-            jitter: Duration::ZERO,
-            dst_gap: DstGap::Run,
-            dst_overlap: DstOverlap::First,
-        },
+        trigger: TriggerSpec::new(Rhythm::Cron(vec!["15 2 * * *".to_owned()]), "Europe/Madrid")
+            .into(),
         connection: ConnectionName::new("carto_dw").unwrap(),
         target: Target {
             base_url: "https://gcp-us-east1.api.carto.com".into(),

@@ -11,7 +11,7 @@ use nightcall::sched::step::{FireRequest, Fired, Input, Token};
 use super::checks::hold;
 use super::plan::{Act, Edit};
 use super::play::{Event, Play};
-use crate::setup::{Config, secs};
+use crate::setup::{Config, secs, times};
 use crate::sim::by_hand;
 
 impl Play<'_> {
@@ -286,7 +286,7 @@ pub(super) fn edited(config: &mut Config, edit: Edit) {
         }
         Edit::Retime(name, rhythm) => {
             if let Some(index) = of(&name) {
-                definitions[index].trigger.rhythm = rhythm;
+                times(&mut definitions[index]).rhythm = rhythm;
             }
         }
         Edit::TimeLimit(name, limit) => {

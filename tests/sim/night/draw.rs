@@ -13,7 +13,7 @@ use super::plan::{Line, Night};
 use super::planted::Planted;
 use super::weather;
 use crate::dice::Dice;
-use crate::setup::{With, carto, catch_up, cron, every, hours, mins, secs};
+use crate::setup::{With, carto, catch_up, cron, every, hours, mins, secs, times};
 
 /// Beginnings: an hour or two before a change of the clock in that zone, but for the first.
 const BEGINNINGS: [(&str, &str); 13] = [
@@ -124,7 +124,7 @@ pub(super) fn some_schedule(
     let name = format!("s{n}");
     let base = match some_rhythm(dice) {
         Rhythm::Cron(lines) => {
-            cron(&name, &lines[0]).with(|d| d.trigger.rhythm = Rhythm::Cron(lines))
+            cron(&name, &lines[0]).with(|d| times(d).rhythm = Rhythm::Cron(lines))
         }
         Rhythm::Every(period) => every(&name, period),
     };
@@ -138,11 +138,11 @@ pub(super) fn some_schedule(
             d.parameters = Parameters::Positional(vec!["north".into()]).into();
         }
         if dice.percent(70) {
-            d.trigger.zone = zone.to_owned();
+            times(d).zone = zone.to_owned();
         }
-        d.trigger.dst_gap = dice.pick(&[DstGap::Run, DstGap::Run, DstGap::Skip]);
-        d.trigger.dst_overlap = dice.pick(&[DstOverlap::First, DstOverlap::Last, DstOverlap::Both]);
-        d.trigger.jitter = mins(dice.pick(&[0, 0, 3]));
+        times(d).dst_gap = dice.pick(&[DstGap::Run, DstGap::Run, DstGap::Skip]);
+        times(d).dst_overlap = dice.pick(&[DstOverlap::First, DstOverlap::Last, DstOverlap::Both]);
+        times(d).jitter = mins(dice.pick(&[0, 0, 3]));
         some_policies(dice, d);
     })
 }

@@ -4,6 +4,7 @@
 //! It is told what was configured when (by the driver) and what was stored; it is copied with the database.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightcall::sched::id::{RunId, RunKind, SeriesId};
@@ -24,7 +25,7 @@ const AHEAD: Duration = Duration::from_secs(18 * 3600);
 /// What a series is planned with, from when to when, and which times that are.
 #[derive(Clone, Debug)]
 struct Span {
-    trigger: TriggerSpec,
+    trigger: Arc<TriggerSpec>,
     from: Timestamp,
     upto: Option<Timestamp>,
     /// All of its times up to here are on record.
@@ -125,7 +126,7 @@ impl Ledger {
     }
 
     /// From then on a series is planned with a trigger.
-    fn begins(&mut self, series: &SeriesId, from: Timestamp, trigger: &TriggerSpec) {
+    fn begins(&mut self, series: &SeriesId, from: Timestamp, trigger: &Arc<TriggerSpec>) {
         let spans = self.spans.get(series);
         let born = spans.is_none_or(|spans| spans.iter().all(|span| span.upto.is_some()));
         // Everything up to the mark was decided without it.

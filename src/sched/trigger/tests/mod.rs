@@ -21,16 +21,10 @@ fn zone(name: &str) -> TimeZone {
 }
 
 fn spec(lines: &[&str], zone: &str) -> TriggerSpec {
-    TriggerSpec {
-        rhythm: Rhythm::Cron(lines.iter().map(|&line| line.to_owned()).collect()),
-        zone: zone.to_owned(),
-        from: None,
-        until: None,
-        exclude: Vec::new(),
-        jitter: Duration::ZERO,
-        dst_gap: DstGap::Run,
-        dst_overlap: DstOverlap::First,
-    }
+    TriggerSpec::new(
+        Rhythm::Cron(lines.iter().map(|&line| line.to_owned()).collect()),
+        zone,
+    )
 }
 
 fn every(period: Duration, zone: &str) -> TriggerSpec {
