@@ -47,7 +47,7 @@ impl Bounds {
 /// The matches of a pattern within bounds.
 #[derive(Clone, Debug)]
 pub(super) struct Matches {
-    pub(super) pattern: Arc<Pattern>,
+    pub(super) pattern: Pattern,
     pub(super) bounds: Arc<Bounds>,
 }
 

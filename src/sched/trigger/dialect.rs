@@ -1,8 +1,7 @@
 //! The cron dialect: a whole expression, checked and made plain.
 //!
-//! Five fields, six with leading seconds, or a nickname. What this file lets through is read by the calendar library
-//! in exactly one way, which its own parser alone does not promise: a lone comma is an empty field there, `JAN` is
-//! replaced anywhere in the line, and a weekday `L` matches nothing.
+//! Five fields, six with leading seconds, or a nickname. Whatever other parsers let through without a meaning is a
+//! mistake here, with what to write instead: a lone comma, `JAN` in the middle of a word, a weekday `L`.
 
 use super::field::Field;
 use super::kind::Kind;
@@ -131,13 +130,6 @@ impl<'a> Expression<'a> {
         let written = self.fields().into_iter().skip(usize::from(!self.seconds));
         let parts: Vec<String> = written.map(text).collect();
         parts.join(" ")
-    }
-
-    /// Six plain fields for the calendar library; a `+` makes both day rules count.
-    pub(super) fn plain(&self) -> String {
-        let plus = if self.days() == Days::Both { "+" } else { "" };
-        let [second, minute, hour, day, month, weekday] = self.fields().map(Field::plain);
-        format!("{second} {minute} {hour} {day} {month} {plus}{weekday}")
     }
 }
 

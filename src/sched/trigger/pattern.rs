@@ -1,155 +1,267 @@
-//! What an expression matches on the civil time line, where there is no zone and every time exists once. The matching
-//! is croner's; this file keeps its patterns, each only once, and refuses those that (almost) never match.
+//! What an expression matches on the civil time line, where there is no zone and every time exists once: a set of bits
+//! for each field, since all is checked and resolved when it is read. Patterns that (almost) never match are refused.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
-
-use croner::parser::{CronParser, Seconds, Year};
-use croner::{Cron, Weekday};
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 
 use super::dialect::{Days, Expression};
 use super::field::Special;
+use super::kind::Kind;
 use super::piece::Fault;
 
-/// The years that croner knows end here.
-const LAST_YEAR: i16 = 4999;
-
 /// The longest wait for a match: from 29 February 2096 to that of 2104.
-const LONGEST_GAP_YEARS: i32 = 8;
+const LONGEST_GAP_YEARS: i16 = 8;
 
-/// A pattern with its class.
-#[derive(Debug)]
+/// Every seventh bit.
+const WEEKLY: u64 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28;
+
+/// A pattern with its class. Bit n of a field is its value n; weekdays count from Sunday.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pattern {
-    cron: Cron,
+    seconds: u64,
+    minutes: u64,
+    hours: u64,
+    months: u64,
+    /// Either of the next two is enough; else both must match, and a field that is left open matches every day.
+    either: bool,
+    by_day: ByDay,
+    by_weekday: ByWeekday,
     /// All 24 hours: it counts elapsed time, not the clock on the wall.
     pub(super) interval_like: bool,
 }
 
-/// Every pattern in use, by its plain text: a pattern takes 6 KB and some 20 us to read, and thousands of schedules
-/// share a few hundred of them. A memo only: the same text always gives an equal pattern.
-static IN_USE: LazyLock<Mutex<HashMap<String, Weak<Pattern>>>> = LazyLock::new(Mutex::default);
+/// What the day field matches.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByDay {
+    days: u64,
+    last: bool,
+    last_workday: bool,
+    /// Days whose nearest workday is meant.
+    nearest: u64,
+}
+
+/// What the weekday field matches.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByWeekday {
+    weekdays: u64,
+    /// The last of these in a month.
+    last: u64,
+    /// The first to fifth of these in a month.
+    nth: [u8; 5],
+}
 
 impl Pattern {
     /// The pattern of a checked expression.
-    pub(super) fn of(expression: &Expression<'_>) -> Result<Arc<Self>, Fault> {
-        let text = expression.plain();
-        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = in_use.get(&text).and_then(Weak::upgrade) {
-            return Ok(known);
+    pub(super) fn of(expression: &Expression<'_>) -> Result<Self, Fault> {
+        let mut by_day = ByDay {
+            days: expression.day.values,
+            ..ByDay::default()
+        };
+        let mut by_weekday = ByWeekday {
+            weekdays: expression.weekday.values,
+            ..ByWeekday::default()
+        };
+        let fields = [&expression.day, &expression.weekday];
+        for special in fields.into_iter().flat_map(|field| &field.specials) {
+            match *special {
+                Special::LastDay => by_day.last = true,
+                Special::LastWorkday => by_day.last_workday = true,
+                Special::Nearest(day) => by_day.nearest |= 1 << day,
+                Special::Last(weekday) => by_weekday.last |= 1 << weekday,
+                Special::Nth(weekday, n) => by_weekday.nth[n as usize - 1] |= 1 << weekday,
+            }
         }
-        let pattern = Arc::new(Self::read(&text, expression)?);
-        if in_use.len() == in_use.capacity() {
-            in_use.retain(|_, pattern| pattern.strong_count() > 0);
-        }
-        in_use.insert(text, Arc::downgrade(&pattern));
-        Ok(pattern)
-    }
-
-    fn read(text: &str, expression: &Expression<'_>) -> Result<Self, Fault> {
-        let parser = CronParser::builder()
-            .seconds(Seconds::Required)
-            .year(Year::Disallowed)
-            .build();
-        // The dialect lets nothing through that this refuses; should it happen, it is the user's line that is refused.
-        let cron = parser.parse(text).map_err(|e| Fault {
-            span: None,
-            message: format!("the expression is not understood: {e}"),
-            hint: None,
-        })?;
         let pattern = Self {
-            cron,
+            seconds: expression.second.values,
+            minutes: expression.minute.values,
+            hours: expression.hour.values,
+            months: expression.month.values,
+            either: expression.days() == Days::Either,
+            by_day,
+            by_weekday,
             interval_like: expression.hour.is_full(),
         };
         pattern.refuse_rare(expression)?;
         Ok(pattern)
     }
 
-    /// The first match at or after a civil time; `None` when there is none in the years that are known.
+    /// The first match at or after a civil time; `None` when the calendar ends before it. Some hundred months are
+    /// looked at in the worst case, since rare patterns are refused.
     pub(super) fn next(&self, from: DateTime) -> Option<DateTime> {
-        let first = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
-        if from.year() > LAST_YEAR {
-            return None;
+        let mut date = self.date_from(from.date())?;
+        if date == from.date() {
+            if let Some(time) = self.time_from(from.time()) {
+                return Some(date.to_datetime(time));
+            }
+            date = self.date_from(date.tomorrow().ok()?)?;
         }
-        self.cron.find_next_occurrence(&from.max(first), true).ok()
+        Some(date.to_datetime(self.time_from(Time::midnight())?))
     }
 
-    /// Refuses patterns that do not match at least once in eight years, from the sets and never by a search.
+    /// The first time of a day at or after this one.
+    fn time_from(&self, from: Time) -> Option<Time> {
+        let at = |hour: i8, minute: i8, second: i8| Time::new(hour, minute, second, 0).ok();
+        let (hour, minute) = (from.hour(), from.minute());
+        if has(self.hours, hour) {
+            if has(self.minutes, minute)
+                && let Some(second) = first(self.seconds, from.second())
+            {
+                return at(hour, minute, second);
+            }
+            if let Some(minute) = first(self.minutes, minute + 1) {
+                return at(hour, minute, first(self.seconds, 0)?);
+            }
+        }
+        let hour = first(self.hours, hour + 1)?;
+        at(hour, first(self.minutes, 0)?, first(self.seconds, 0)?)
+    }
+
+    /// The first matching date at or after this one.
+    fn date_from(&self, from: Date) -> Option<Date> {
+        let mut begin = from;
+        loop {
+            if let Some(day) = first(self.days_of(begin.year(), begin.month()), begin.day()) {
+                return Date::new(begin.year(), begin.month(), day).ok();
+            }
+            begin = begin.last_of_month().tomorrow().ok()?;
+        }
+    }
+
+    /// The matching days of a month.
+    fn days_of(&self, year: i16, month: i8) -> u64 {
+        if !has(self.months, month) {
+            return 0;
+        }
+        let Ok(new_month) = Date::new(year, month, 1) else {
+            return 0;
+        };
+        let month = Month {
+            begins_on: new_month.weekday().to_sunday_zero_offset(),
+            length: new_month.days_in_month(),
+        };
+        let (by_day, by_weekday) = (self.by_day.of(&month), self.by_weekday.of(&month));
+        match self.either {
+            true => by_day | by_weekday,
+            false => by_day & by_weekday,
+        }
+    }
+
+    /// Refuses patterns that do not match at least once in eight years.
     fn refuse_rare(&self, expression: &Expression<'_>) -> Result<(), Fault> {
-        if matches_often(expression) {
+        // Within 28 years a year begins on each weekday, with a leap day and without.
+        if (2000..2028).all(|year| self.matches_in(year)) {
             return Ok(());
         }
-        match self.longest_gap_years(&expression.month.list()) {
+        match self.longest_gap_years() {
             Some(gap) if gap <= LONGEST_GAP_YEARS => Ok(()),
             gap => Err(rare(expression, gap)),
         }
     }
 
-    /// The longest wait between two years with a match in these months, over the 400 years after which the calendar
-    /// repeats; `None` when no year has one.
-    fn longest_gap_years(&self, months: &[u32]) -> Option<i32> {
-        // A year's calendar is known by the weekday of its first day and by its length: fourteen kinds.
-        let mut kinds = [[None; 2]; 7];
-        let mut matches = |year: i16| {
-            let new_year = jiff::civil::date(year, 1, 1);
-            let kind = &mut kinds
-                [new_year.weekday().to_monday_zero_offset().unsigned_abs() as usize]
-                [usize::from(new_year.in_leap_year())];
-            *kind.get_or_insert_with(|| months.iter().any(|&month| self.month_matches(year, month)))
-        };
-        let years: Vec<i32> = (2000..2400_i16)
-            .filter(|&year| matches(year))
-            .map(i32::from)
-            .collect();
+    /// The longest wait between two years with a match, over the 400 years after which the calendar repeats; `None`
+    /// when no year has one.
+    fn longest_gap_years(&self) -> Option<i16> {
+        let years: Vec<i16> = (2000..2400).filter(|&year| self.matches_in(year)).collect();
         let (first, last) = (years.first()?, years.last()?);
         let around = first + 400 - last;
-        years
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .chain([around])
-            .max()
+        let gaps = years.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.chain([around]).max()
     }
 
-    fn month_matches(&self, year: i16, month: u32) -> bool {
-        let month8 = i8::try_from(month).unwrap_or(1);
-        let first = jiff::civil::date(year, month8, 1);
-        let before = first.weekday().to_sunday_zero_offset();
-        (1..=first.days_in_month()).any(|day| {
-            let weekday = u32::from((before + day - 1).unsigned_abs()) % 7;
-            let weekday = Weekday::from_days_from_sunday(weekday);
-            let day = u32::from(day.unsigned_abs());
-            self.cron
-                .pattern
-                .day_match(i32::from(year), month, day, weekday)
-                .unwrap_or(false)
-        })
+    fn matches_in(&self, year: i16) -> bool {
+        (1..=12).any(|month| self.days_of(year, month) != 0)
     }
 }
 
-/// Whether the sets alone show that some day matches at least once a year.
-fn matches_often(expression: &Expression<'_>) -> bool {
-    let early = |day: &u32| *day <= 28;
-    let by_day = || {
-        let special = |s: &Special| match s {
-            Special::Nearest(day) => early(day),
-            _ => true,
-        };
-        expression.day.list().iter().any(early) || expression.day.specials.iter().any(special)
-    };
-    let by_weekday = || {
-        let special = |s: &Special| !matches!(s, Special::Nth(_, 5));
-        expression.weekday.values != 0 || expression.weekday.specials.iter().any(special)
-    };
-    match expression.days() {
-        Days::Open => true,
-        Days::One if expression.weekday.is_open() => by_day(),
-        Days::One => by_weekday(),
-        Days::Either => by_day() || by_weekday(),
-        Days::Both => false,
+/// A month of the calendar.
+struct Month {
+    /// A weekday, from Sunday.
+    begins_on: i8,
+    length: i8,
+}
+
+impl Month {
+    fn days(&self) -> u64 {
+        (1 << (self.length + 1)) - 2
+    }
+
+    /// All days with this weekday.
+    fn each(&self, weekday: i8) -> u64 {
+        let first = 1 + (7 + weekday - self.begins_on) % 7;
+        (WEEKLY << first) & self.days()
+    }
+
+    /// The day from Monday to Friday of this month that is nearest to one of its days.
+    fn nearest_workday(&self, day: i8) -> i8 {
+        match (self.begins_on + day - 1) % 7 {
+            6 if day == 1 => 3,
+            6 => day - 1,
+            0 if day == self.length => day - 2,
+            0 => day + 1,
+            _ => day,
+        }
     }
 }
 
-fn rare(expression: &Expression<'_>, gap: Option<i32>) -> Fault {
+impl ByDay {
+    fn of(&self, month: &Month) -> u64 {
+        let mut days = self.days & month.days();
+        if self.last {
+            days |= 1 << month.length;
+        }
+        if self.last_workday {
+            days |= 1 << month.nearest_workday(month.length);
+        }
+        for day in bits(self.nearest & month.days()) {
+            days |= 1 << month.nearest_workday(day);
+        }
+        days
+    }
+}
+
+impl ByWeekday {
+    fn of(&self, month: &Month) -> u64 {
+        if self.weekdays == Kind::Weekday.all() {
+            return month.days();
+        }
+        let mut days = 0;
+        for weekday in 0..7 {
+            let each = month.each(weekday);
+            if has(self.weekdays, weekday) {
+                days |= each;
+            }
+            if has(self.last, weekday) {
+                days |= 1 << (63 - each.leading_zeros());
+            }
+            for (day, weekdays) in bits(each).zip(self.nth) {
+                if has(weekdays.into(), weekday) {
+                    days |= 1 << day;
+                }
+            }
+        }
+        days
+    }
+}
+
+fn has(set: u64, value: i8) -> bool {
+    set >> value & 1 == 1
+}
+
+/// The first value of a set at or after this one, which is at most 63.
+fn first(set: u64, from: i8) -> Option<i8> {
+    let rest = set & (u64::MAX << from);
+    (rest != 0).then_some(rest.trailing_zeros() as i8)
+}
+
+fn bits(set: u64) -> impl Iterator<Item = i8> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let value = first(set, from)?;
+        from = value + 1;
+        Some(value)
+    })
+}
+
+fn rare(expression: &Expression<'_>, gap: Option<i16>) -> Fault {
     let message = match gap {
         None => "no date ever matches: these days do not occur in these months".to_owned(),
         Some(years) => format!("years pass without a matching date, up to {years} in a row"),

@@ -44,7 +44,7 @@ impl Placed {
         let mut span = Span::at(zone, asked);
         let mut low = asked + span.offset + 1;
         // One turn for each span, up to that of the next match; what bounds them is that patterns match within years
-        // (`pattern.rs`), that a list of excluded dates ends, and that croner's calendar ends.
+        // (`pattern.rs`), that a list of excluded dates ends, and that the calendar ends.
         loop {
             let window = self.window(zone, span, low);
             let found = self.matches.next(low.max(window.first));

@@ -4,6 +4,7 @@
 
 mod chance;
 mod dialect;
+mod oracle;
 mod people;
 mod rules;
 

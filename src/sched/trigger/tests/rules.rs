@@ -693,6 +693,19 @@ fn who_asks_at_the_beginning_of_the_calendar_hears_of_the_first_occurrence() {
     for name in ["Pacific/Niue", "UTC", "Pacific/Kiritimati"] {
         let trigger = trigger(&spec(&["0 0 1 1 *"], name));
         let first = trigger.after(Timestamp::MIN).unwrap();
-        assert_eq!(first.civil.to_string(), "0001-01-01T00:00:00", "{name}");
+        assert_eq!(first.civil.to_string(), "-009998-01-01T00:00:00", "{name}");
     }
+}
+
+#[test]
+fn the_last_day_beside_a_nearest_workday_is_not_the_last_workday() {
+    let trigger = trigger(&spec(&["0 0 L,15W * *"], "UTC"));
+    let january = between(
+        &trigger,
+        at("2026-12-31T00:00:00Z"),
+        at("2027-02-01T00:00:00Z"),
+    );
+    let days: Vec<i8> = january.iter().map(|o| o.civil.day()).collect();
+    // The 31st is a Sunday, the 15th a Friday.
+    assert_eq!(days, [15, 31]);
 }
