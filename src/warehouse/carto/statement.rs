@@ -76,11 +76,11 @@ fn under(target: &Target, segments: &[&str]) -> Result<Url, Fault> {
         Fault::new(FaultClass::Permanent, "base_url", why)
             .with_remedy("correct `base_url` (and `name`) of this connection in the TOML")
     };
-    let base = checked(&target.base_url).map_err(wrong)?;
-    if base.query().is_some() || base.fragment().is_some() {
+    let mut url = checked(&target.base_url).map_err(wrong)?;
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("the base URL has a `?` or a `#`"));
     }
-    let mut text = base.as_str().trim_end_matches('/').to_owned();
+    let mut path = url.path().trim_end_matches('/').to_owned();
     for segment in segments {
         // Whatever is done to them, clients and servers take these two for steps up and down the path.
         if segment.is_empty() || *segment == "." || *segment == ".." {
@@ -88,10 +88,11 @@ fn under(target: &Target, segments: &[&str]) -> Result<Url, Fault> {
                 "a name in the address of the request is empty or made of dots",
             ));
         }
-        text.push('/');
-        percent_encode(segment, &mut text);
+        path.push('/');
+        percent_encode(segment, &mut path);
     }
-    checked(&text).map_err(wrong)
+    url.set_path(&path);
+    Ok(url)
 }
 
 /// An address that a credential may be sent to; else what is wrong with it, without quoting it.
