@@ -92,6 +92,8 @@ impl Daemon {
             .env("BENCH_TOKEN", "any")
             .env("NOTIFY_SOCKET", &socket)
             .env_remove("NIGHTCALL_LOG")
+            // As the unit file has it.
+            .env("MALLOC_TRIM_THRESHOLD_", "1048576")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
