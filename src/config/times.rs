@@ -17,7 +17,7 @@ use crate::sched::trigger::{Rhythm, Trigger, TriggerError, TriggerSpec};
 /// The most cron expressions of one schedule.
 const MOST_EXPRESSIONS: usize = 100;
 
-/// The most dates of `exclude`; each series has its own copy.
+/// The most dates of `exclude`; each series is stored with its own copy.
 const MOST_DATES: usize = 2_000;
 
 /// A checked trigger, and where its expressions stand.

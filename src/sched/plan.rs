@@ -259,7 +259,7 @@ mod tests {
     use crate::sched::id::{ScheduleName, SetName};
     use crate::sched::policy::CatchUp;
     use crate::sched::time::TimeZone;
-    use crate::sched::trigger::{DstGap, DstOverlap, Rhythm, TriggerSpec};
+    use crate::sched::trigger::{Rhythm, TriggerSpec};
 
     const MINUTE: i64 = 60;
     const HOUR: i64 = 3600;
@@ -279,14 +279,8 @@ mod tests {
 
     fn trigger(rhythm: Rhythm, zone: &str, jitter: u64) -> Trigger {
         let spec = TriggerSpec {
-            rhythm,
-            zone: zone.into(),
-            from: None,
-            until: None,
-            exclude: Vec::new(),
             jitter: Duration::from_secs(jitter),
-            dst_gap: DstGap::Run,
-            dst_overlap: DstOverlap::First,
+            ..TriggerSpec::new(rhythm, zone)
         };
         let zone = TimeZone::get(zone).unwrap();
         Trigger::new(&spec, zone, &series().schedule).unwrap()

@@ -1,6 +1,6 @@
 //! When a schedule runs, worked out a second time, the slow way: what the wall clock of the zone shows is watched, and
 //! each time it shows is held against the cron line. It knows the rules of *Time* and nothing of the scheduler: not its
-//! trigger, not its calendar library, not its way of walking through a zone. Tests take from here what must happen.
+//! trigger, not its patterns, not its way of walking through a zone. Tests take from here what must happen.
 //!
 //! Shared by the test binaries: `#[path = "../expander/mod.rs"] mod expander;`
 

@@ -75,7 +75,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("bytes", &["control", "sandbox", "warehouse/carto"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),
-    ("croner", &["sched/trigger"]),
     ("http_body_util", &["control", "sandbox"]),
     ("hyper", &["control", "sandbox"]),
     ("httparse", &["sandbox"]),

@@ -322,15 +322,12 @@ impl Scheduler {
                 }
             };
         for skip in skips {
-            match places.get(&skip.series) {
-                Some(_) => {
-                    let of_series = self.skips.entry(skip.series.clone());
-                    of_series.or_default().push(skip);
-                }
-                None => {
-                    let gone = Change::Unskip(skip.series, skip.what);
-                    self.step.changes.push(gone);
-                }
+            if places.contains_key(&skip.series) {
+                let of_series = self.skips.entry(skip.series.clone());
+                of_series.or_default().push(skip);
+            } else {
+                let gone = Change::Unskip(skip.series, skip.what);
+                self.step.changes.push(gone);
             }
         }
         for o in passed {

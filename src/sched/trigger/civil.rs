@@ -77,7 +77,8 @@ impl Matches {
                 return None;
             }
             if !self.bounds.excludes(found.date()) {
-                return Some(seconds(found));
+                // The last day of the calendar has no instants.
+                return Offset::UTC.to_timestamp(found).ok().map(whole_seconds);
             }
             civil = found
                 .date()

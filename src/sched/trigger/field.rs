@@ -69,13 +69,6 @@ impl<'a> Field<'a> {
             }
             field.item(item, seed)?;
         }
-        let both = [Special::LastDay, Special::LastWorkday];
-        if both.iter().all(|s| field.specials.contains(s)) {
-            return Err(piece.fault(
-                "`L` and `LW` cannot stand in one list".to_owned(),
-                Some("write two expressions: cron = [\"…\", \"…\"]".to_owned()),
-            ));
-        }
         Ok(field)
     }
 
@@ -99,7 +92,7 @@ impl<'a> Field<'a> {
         (0..64).filter(|n| self.values & (1 << n) != 0).collect()
     }
 
-    /// The field as the calendar library reads it without any doubt: `*`, or numbers and day rules.
+    /// The field written out: `*`, or numbers and day rules.
     pub(super) fn plain(&self) -> String {
         let by_day = matches!(self.kind, Kind::Day | Kind::Weekday);
         if self.is_open() || (self.is_full() && !by_day) {

@@ -326,7 +326,7 @@ mod tests {
             ),
             (
                 "sched/trigger/cron.rs",
-                "use croner::Cron; use jiff::tz::TimeZone; use std::fmt;",
+                "use jiff::tz::TimeZone; use std::fmt;",
             ),
             (
                 "sched/run.rs",
