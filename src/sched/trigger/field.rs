@@ -69,6 +69,13 @@ impl<'a> Field<'a> {
             }
             field.item(item, seed)?;
         }
+        let both = [Special::LastDay, Special::LastWorkday];
+        if both.iter().all(|s| field.specials.contains(s)) {
+            return Err(piece.fault(
+                "`L` and `LW` cannot stand in one list".to_owned(),
+                Some("write two expressions: cron = [\"…\", \"…\"]".to_owned()),
+            ));
+        }
         Ok(field)
     }
 

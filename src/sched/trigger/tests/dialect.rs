@@ -206,6 +206,7 @@ fn mistakes_are_shown_at_their_place_with_the_text_to_write() {
             "write `*`",
         ),
         ("0 2 L-3 * *", "L-3", "not supported", "`L`"),
+        ("0 2 L,LW * *", "L,LW", "one list", "two expressions"),
         ("0 2 5L * *", "5L", "is not a day", "weekday field"),
         ("0 2 W * *", "W", "needs a day", "15W"),
         ("0 2 32W * *", "32", "day 32 is out of range", ""),

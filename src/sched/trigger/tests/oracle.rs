@@ -135,13 +135,11 @@ fn plain(e: &Expression<'_>) -> String {
     format!("{second} {minute} {hour} {day} {month} {plus}{weekday}")
 }
 
-/// It reads `L` beside any `W` as `LW`.
+/// It reads `L` beside a `15W` as `LW`.
 fn is_misread(e: &Expression<'_>) -> bool {
     let special = |wanted: fn(&Special) -> bool| e.day.specials.iter().any(wanted);
-    let last = special(|s| matches!(s, Special::LastDay));
-    let last_workday = special(|s| matches!(s, Special::LastWorkday));
-    let nearest = special(|s| matches!(s, Special::Nearest(_)));
-    u8::from(last) + u8::from(last_workday) + u8::from(nearest) > 1
+    special(|s| matches!(s, Special::LastDay | Special::LastWorkday))
+        && special(|s| matches!(s, Special::Nearest(_)))
 }
 
 proptest! {
