@@ -1,7 +1,7 @@
 //! What an expression matches on the civil time line, where there is no zone and every time exists once: a set of bits
 //! for each field, since all is checked and resolved when it is read. Patterns that (almost) never match are refused.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, Time, date};
 
 use super::dialect::{Days, Expression};
 use super::field::Special;
@@ -119,24 +119,21 @@ impl Pattern {
     fn date_from(&self, from: Date) -> Option<Date> {
         let mut begin = from;
         loop {
-            if let Some(day) = first(self.days_of(begin.year(), begin.month()), begin.day()) {
+            if let Some(day) = first(self.days_of(begin), begin.day()) {
                 return Date::new(begin.year(), begin.month(), day).ok();
             }
             begin = begin.last_of_month().tomorrow().ok()?;
         }
     }
 
-    /// The matching days of a month.
-    fn days_of(&self, year: i16, month: i8) -> u64 {
-        if !has(self.months, month) {
+    /// The matching days of the month in which a date lies.
+    fn days_of(&self, date: Date) -> u64 {
+        if !has(self.months, date.month()) {
             return 0;
         }
-        let Ok(new_month) = Date::new(year, month, 1) else {
-            return 0;
-        };
         let month = Month {
-            begins_on: new_month.weekday().to_sunday_zero_offset(),
-            length: new_month.days_in_month(),
+            begins_on: date.first_of_month().weekday().to_sunday_zero_offset(),
+            length: date.days_in_month(),
         };
         let (by_day, by_weekday) = (self.by_day.of(&month), self.by_weekday.of(&month));
         match self.either {
@@ -168,7 +165,7 @@ impl Pattern {
     }
 
     fn matches_in(&self, year: i16) -> bool {
-        (1..=12).any(|month| self.days_of(year, month) != 0)
+        (1..=12).any(|month| self.days_of(date(year, month, 1)) != 0)
     }
 }
 
@@ -230,7 +227,7 @@ impl ByWeekday {
                 days |= each;
             }
             if has(self.last, weekday) {
-                days |= 1 << (63 - each.leading_zeros());
+                days |= 1 << each.ilog2();
             }
             for (day, weekdays) in bits(each).zip(self.nth) {
                 if has(weekdays.into(), weekday) {
