@@ -272,10 +272,7 @@ impl Scheduler {
 
     /// Decides (cursor, upto] of a series; wishes to skip that are fulfilled by it are no more.
     fn plan(&mut self, index: usize, upto: Timestamp, now: Now) -> Plan {
-        let mut wishes = self
-            .skips
-            .remove(self.series[index].id())
-            .unwrap_or_default();
+        let mut wishes = self.take_skips(index);
         let before = wishes.clone();
         let series = &self.series[index];
         let id = series.id();

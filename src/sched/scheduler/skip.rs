@@ -78,10 +78,8 @@ impl Scheduler {
         let mut taken = 0;
         for index in self.chosen(schedule, set)? {
             let wanted = |skip: &Skip| key.as_ref().is_none_or(|key| skip.what.key() == *key);
-            let id = self.series[index].id().clone();
-            let all = self.skips.remove(&id).unwrap_or_default();
-            let (gone, kept) = all.into_iter().partition(wanted);
-            self.put_skips(id, kept);
+            let (gone, kept) = self.take_skips(index).into_iter().partition(wanted);
+            self.put_skips(index, kept);
             taken += gone.len();
             self.forget_skips(gone);
         }
@@ -174,16 +172,13 @@ impl Scheduler {
         }
         let over = |skip: &Skip| is_over(&skip.what, upto, today);
         let gone = after.extract_if(.., |skip| over(skip)).collect();
-        self.put_skips(self.series[index].id().clone(), after);
+        self.put_skips(index, after);
         self.forget_skips(gone);
     }
 
     /// A series is closed: nobody waits for its times any more.
     pub(super) fn forget_acts(&mut self, index: usize) {
-        let gone = self
-            .skips
-            .remove(self.series[index].id())
-            .unwrap_or_default();
+        let gone = self.take_skips(index);
         self.forget_skips(gone);
         self.closed = true;
     }
@@ -193,9 +188,14 @@ impl Scheduler {
         self.skips.get(series).map_or(&[], Vec::as_slice)
     }
 
-    fn put_skips(&mut self, series: SeriesId, skips: Vec<Skip>) {
+    pub(super) fn take_skips(&mut self, index: usize) -> Vec<Skip> {
+        let of_series = self.skips.remove(self.series[index].id());
+        of_series.unwrap_or_default()
+    }
+
+    fn put_skips(&mut self, index: usize, skips: Vec<Skip>) {
         if !skips.is_empty() {
-            self.skips.insert(series, skips);
+            self.skips.insert(self.series[index].id().clone(), skips);
         }
     }
 
