@@ -45,11 +45,12 @@ impl Performer {
         };
         let (client, answers) = (self.clients.get(name).cloned(), self.answers.clone());
         self.tasks.spawn(async move {
-            // Boxed: room for the answer would make each task that waits twice as large.
             let input = match &client {
-                Some(client) => ask(client.as_ref(), &effect).await.map(Box::new),
-                None => no_client(&effect).map(Box::new),
+                Some(client) => ask(client.as_ref(), &effect).await,
+                None => no_client(&effect),
             };
+            // Boxed: room for the answer would make each task that waits twice as large.
+            let input = input.map(Box::new);
             // The driver is gone only when the process ends.
             if let Some(input) = input
                 && let Ok(place) = answers.reserve().await
