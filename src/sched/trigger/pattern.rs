@@ -132,7 +132,8 @@ impl Pattern {
             return 0;
         }
         let month = Month {
-            begins_on: date.first_of_month().weekday().to_sunday_zero_offset(),
+            // 35 is five weeks, so that nothing is below zero.
+            begins_on: (date.weekday().to_sunday_zero_offset() + 35 - (date.day() - 1)) % 7,
             length: date.days_in_month(),
         };
         let (by_day, by_weekday) = (self.by_day.of(&month), self.by_weekday.of(&month));
