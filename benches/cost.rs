@@ -211,6 +211,7 @@ fn night(seconds: u64) {
         disabled: plan.disabled,
         connections: plan.connections,
         observe: false,
+        kept: std::time::Duration::MAX,
         generation: 1,
     };
     let store = Record::open(folder.path());

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -339,6 +340,7 @@ fn plan(config: &Config, zones: daemon::Zones, observe: bool) -> Plan {
             .map(|c| c.limits.clone())
             .collect(),
         observe,
+        kept: Duration::from_secs(u64::from(config.daemon.retention.days) * 24 * 3600),
         zones,
     }
 }

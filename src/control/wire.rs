@@ -34,7 +34,7 @@ pub struct RunView {
     pub outcome: Option<String>,
     /// Why it was skipped; else the fault's reason; null when there is nothing to say.
     pub reason: Option<String>,
-    /// How it came to be: `planned caught_up manual adopted`.
+    /// How it came to be: `planned caught_up manual adopted retried rerun backfilled`.
     pub origin: String,
     /// Submissions so far.
     pub attempts: u32,
@@ -44,6 +44,9 @@ pub struct RunView {
     pub submitted: Option<String>,
     /// When it finished, UTC.
     pub finished: Option<String>,
+    /// What a person says of a lost run: `succeeded failed`; null when nothing was said.
+    #[serde(default)]
+    pub resolved: Option<String>,
     /// The last fault.
     pub fault: Option<FaultView>,
     /// The statement.
@@ -222,6 +225,7 @@ impl RunView {
             job: run.job.as_ref().map(ToString::to_string),
             submitted: run.submitted.map(|t| t.to_string()),
             finished: run.finished.map(|t| t.to_string()),
+            resolved: run.resolved.map(|ended| ended.word().to_owned()),
             fault: run.fault.as_ref().map(FaultView::of),
             query: run.definition.query.to_string(),
             parameters: run.parameters.to_json(),
@@ -312,7 +316,7 @@ mod tests {
     const STORY: &str = r#"{"run":"a/b@2026-02-03T01:15:00Z","schedule":"a","set":"b",
         "nominal":"2026-02-03T02:15:00+01:00","due":"2026-02-03T01:15:00Z","state":"running","outcome":null,
         "reason":null,"origin":"planned","attempts":2,"job":"j","submitted":"2026-02-03T01:15:01Z","finished":null,
-        "fault":null,"query":"CALL `p`(@n)","parameters":{"n":2.0,"big":123456789012345678901},
+        "resolved":null,"fault":null,"query":"CALL `p`(@n)","parameters":{"n":2.0,"big":123456789012345678901},
         "events":[{"at":"2026-02-03T01:15:00Z","what":"planned","state":"pending","attempt":0,"why":null,
         "fault":null,"job":null}],"notices":[]}"#;
 

@@ -153,13 +153,17 @@ impl Driver {
                     known,
                 }
             }
-            Wanted::Reload(plan, clients) => {
+            Wanted::Reload(Ok((plan, clients))) => {
                 let plan = Plan {
                     observe: self.plan.observe,
                     ..plan
                 };
-                let setup = Box::new(plan.setup(self.instance.clone(), generation));
+                let setup = Ok(Box::new(plan.setup(self.instance.clone(), generation)));
                 new = Some((plan, clients));
+                Input::Reload { token, setup, by }
+            }
+            Wanted::Reload(Err(problems)) => {
+                let setup = Err(problems);
                 Input::Reload { token, setup, by }
             }
         };

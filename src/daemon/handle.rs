@@ -26,9 +26,13 @@ pub(super) enum Request {
 pub(super) enum Wanted {
     /// An act.
     Act(Act),
-    /// Another configuration, with the clients that belong to it.
-    Reload(Plan, Clients),
+    /// Another configuration, with the clients that belong to it, or why there is none.
+    Reload(Replacement),
 }
+
+/// Another configuration for a running daemon: what to plan, and the clients of its connections; or all that is wrong
+/// with it.
+pub type Replacement = Result<(Plan, Clients), String>;
 
 /// Why nobody decided about a request. The same request may be made again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +66,10 @@ impl DaemonHandle {
     }
 
     /// Puts another configuration in the place of the present one, whole or not at all, with the clients of its
-    /// connections; answered when it is durable. Whether the daemon only observes stays as it was started.
-    pub async fn reload(&self, plan: Plan, clients: Clients, by: By) -> Result<Acted, Undecided> {
-        let wanted = Box::new(Wanted::Reload(plan, clients));
+    /// connections; answered when it is durable. Whether the daemon only observes stays as it was started. That a
+    /// configuration is wrong is told like everything that people must know.
+    pub async fn reload(&self, new: Replacement, by: By) -> Result<Acted, Undecided> {
+        let wanted = Box::new(Wanted::Reload(new));
         self.ask(|reply| Request::Act(wanted, by, reply)).await
     }
 
@@ -117,6 +122,12 @@ impl Status {
         let mut complaints = Vec::new();
         if let Some(why) = &self.store {
             complaints.push(why.clone());
+        }
+        if let Some((at, why)) = &self.scheduler.not_reloaded {
+            let first = why.lines().next().unwrap_or_default();
+            complaints.push(format!(
+                "the configuration was not reloaded at {at}, the former one is in force: {first}"
+            ));
         }
         if self.scheduler.clock_doubtful {
             complaints.push("the clock is not believed: nothing is decided".to_owned());

@@ -29,7 +29,7 @@ use crate::systemd::Notifier;
 
 pub use chores::ChoreSettings;
 pub use clock::{Clock, Moment, SystemClock};
-pub use handle::{DaemonHandle, Status, Undecided};
+pub use handle::{DaemonHandle, Replacement, Status, Undecided};
 pub use perform::Clients;
 
 use asked::Asked;
@@ -63,6 +63,8 @@ pub struct Plan {
     pub connections: Vec<ConnectionLimits>,
     /// Decide and record, submit nothing.
     pub observe: bool,
+    /// For so long what ended is kept on record.
+    pub kept: Duration,
     /// Zone data.
     pub zones: Zones,
 }
@@ -76,6 +78,7 @@ impl Plan {
             disabled: self.disabled.clone(),
             connections: self.connections.clone(),
             observe: self.observe,
+            kept: self.kept,
             generation,
         }
     }

@@ -71,6 +71,7 @@ async fn what_comes_behind_a_full_group_is_not_lost() {
             disabled: Vec::new(),
             connections: Vec::new(),
             observe: false,
+            kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
         },
         chores: ChoreSettings {

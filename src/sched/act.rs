@@ -194,21 +194,82 @@ pub enum Act {
         /// Which.
         run: RunId,
     },
-    /// Runs an occurrence again that did not end well, as its next generation.
-    Retry(Retry),
+    /// Runs an occurrence again, as its next generation.
+    Again(Again),
+    /// Says how a run ended whose end the daemon cannot know.
+    Resolve {
+        /// Which.
+        run: RunId,
+        /// How.
+        ended: Ended,
+    },
 }
 
 /// A wish to run an occurrence again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The run that did not end well.
+pub struct Again {
+    /// The run that is followed: the newest generation of its occurrence. Of an occurrence without a record, the planned
+    /// run that there is not.
     pub run: RunId,
+    /// Which ends it may follow, and how it waits.
+    pub how: How,
     /// Wait behind a busy series instead of being refused.
     pub queue: bool,
     /// Run beside a busy series instead of being refused.
     pub anyway: bool,
     /// Run although the schedule is paused.
     pub even_paused: bool,
+}
+
+/// Why an occurrence is run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It did not end well: a run of the night, made good at once.
+    Retry,
+    /// Whatever it ended as, also well. In the background.
+    Rerun,
+    /// It was skipped, missed, or nobody watched. In the background.
+    Backfill,
+}
+
+/// How a run ended, by the word of a person who looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Well.
+    Succeeded,
+    /// Not well.
+    Failed,
+}
+
+impl Ended {
+    /// Every end with its word.
+    pub const ALL: [(Self, &'static str); 2] =
+        [(Self::Succeeded, "succeeded"), (Self::Failed, "failed")];
+
+    /// The word used in the store, in JSON and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads [`word`](Self::word) back.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let known = Self::ALL.into_iter().find(|(_, known)| *known == word);
+        known.map(|(ended, _)| ended)
+    }
+}
+
+impl How {
+    /// The name of its command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Rerun => "rerun",
+            Self::Backfill => "backfill",
+        }
+    }
 }
 
 impl Act {
@@ -220,7 +281,8 @@ impl Act {
             Self::Skip { .. } => "skip",
             Self::Unskip { .. } => "unskip",
             Self::Cancel { .. } => "cancel",
-            Self::Retry(_) => "retry",
+            Self::Again(again) => again.how.word(),
+            Self::Resolve { .. } => "resolve",
         }
     }
 
@@ -228,7 +290,8 @@ impl Act {
     /// read after everything before the act was stored.
     pub fn run(&self) -> Option<&RunId> {
         match self {
-            Self::Cancel { run } | Self::Retry(Retry { run, .. }) => Some(run),
+            Self::Cancel { run } | Self::Resolve { run, .. } => Some(run),
+            Self::Again(Again { run, .. }) => Some(run),
             _ => None,
         }
     }

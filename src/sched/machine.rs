@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::act::Ended;
 use super::fault::{Fault, FaultClass};
 use super::id::{JobId, RunId};
 use super::notice::{Notice, NoticeKind};
@@ -53,6 +54,8 @@ pub enum Event {
     TimeLimitPassed,
     /// A cancelled job did not stop in time.
     GracePassed,
+    /// A person says how its job ended.
+    Resolved(Ended),
 }
 
 impl Event {
@@ -70,6 +73,7 @@ impl Event {
             Self::CancelAnswered => "cancel_answered",
             Self::TimeLimitPassed => "time_limit_passed",
             Self::GracePassed => "grace_passed",
+            Self::Resolved(_) => "resolved",
         }
     }
 }
@@ -155,6 +159,11 @@ impl Run {
             }
             (S::Cancelling { .. }, Event::Cancel(why)) => Ok(self.stop_for_good(why, cx)),
             (S::Cancelling { .. }, Event::GracePassed) => Ok(self.grace_passed(cx)),
+
+            (
+                S::InDoubt { .. } | S::Running { .. } | S::Cancelling { .. },
+                Event::Resolved(ended),
+            ) => Ok(self.resolved(ended, cx)),
 
             (S::Pending | S::Backoff { .. }, Event::Resumed) => Ok(Applied::default()),
             _ => Err(illegal),
@@ -353,6 +362,17 @@ impl Run {
             _ => {}
         }
         Applied::default()
+    }
+
+    fn resolved(&mut self, ended: Ended, cx: Context<'_>) -> Applied {
+        let why = Some("a person says how its job ended".to_owned());
+        match ended {
+            Ended::Succeeded => self.finish(Outcome::Succeeded, why, None, cx),
+            Ended::Failed => {
+                let fault = self.fault.clone();
+                self.finish(Outcome::Failed, why, fault, cx)
+            }
+        }
     }
 
     // ---- it is to be stopped -------------------------------------------------------------------------------------

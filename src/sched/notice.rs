@@ -28,12 +28,14 @@ pub enum NoticeKind {
     Clock,
     /// A job with our marker that the store did not know.
     Adopted,
+    /// Another configuration was to take the place of the present one and could not.
+    Reload,
     /// Something that must not happen happened: an illegal transition, a trigger that does not advance.
     Bug,
 }
 
 /// Every kind with its word.
-pub const KINDS: [(NoticeKind, &str); 12] = [
+pub const KINDS: [(NoticeKind, &str); 13] = [
     (NoticeKind::Failed, "failed"),
     (NoticeKind::TimedOut, "timed_out"),
     (NoticeKind::Lost, "lost"),
@@ -45,6 +47,7 @@ pub const KINDS: [(NoticeKind, &str); 12] = [
     (NoticeKind::Recovered, "recovered"),
     (NoticeKind::Clock, "clock"),
     (NoticeKind::Adopted, "adopted"),
+    (NoticeKind::Reload, "reload"),
     (NoticeKind::Bug, "bug"),
 ];
 

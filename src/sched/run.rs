@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::act::Ended;
 use super::call::{Marker, Parameters, Submission};
 use super::fault::Fault;
 use super::id::{JobId, RunId};
@@ -24,17 +26,29 @@ pub enum Origin {
     Adopted,
     /// Somebody asked to run an occurrence again whose run before did not end well.
     Retried,
+    /// Somebody asked to run an occurrence again, whatever became of it.
+    Rerun,
+    /// Somebody asked to run an occurrence that did not run.
+    Backfilled,
 }
 
 impl Origin {
     /// Every origin with its word.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Planned, "planned"),
         (Self::CaughtUp, "caught_up"),
         (Self::Manual, "manual"),
         (Self::Adopted, "adopted"),
         (Self::Retried, "retried"),
+        (Self::Rerun, "rerun"),
+        (Self::Backfilled, "backfilled"),
     ];
+
+    /// Whether such runs keep out of the way of the others: they wait behind every other run of their series and of
+    /// their connection, for as long as it takes, and nobody is skipped because of them.
+    pub fn is_background(self) -> bool {
+        matches!(self, Self::Rerun | Self::Backfilled)
+    }
 
     /// The word used in the store and in JSON.
     pub fn word(self) -> &'static str {
@@ -199,6 +213,8 @@ pub struct Run {
     pub submitted: Option<Timestamp>,
     /// When it finished.
     pub finished: Option<Timestamp>,
+    /// What a person says of a lost run, which keeps its outcome.
+    pub resolved: Option<Ended>,
 }
 
 /// One line of a run's story, append-only.
@@ -251,6 +267,7 @@ impl Run {
             job: None,
             submitted: None,
             finished: None,
+            resolved: None,
         }
     }
 
@@ -270,8 +287,12 @@ impl Run {
 
     /// The latest wall time of its next submission, from when it was due; a run that was caught up counts from when that
     /// was decided, since whether it is too late by then is what the misfire policy says. Each attempt that was used up
-    /// may have taken its whole time, and the next has as long to start as the first.
+    /// may have taken its whole time, and the next has as long to start as the first. What runs in the background waits
+    /// as long as it must.
     pub fn start_deadline(&self) -> Timestamp {
+        if self.origin.is_background() {
+            return Timestamp::MAX;
+        }
         let d = &self.definition;
         let tries = self.failures.saturating_add(1);
         let starting = d.start_deadline.saturating_mul(tries);
@@ -285,6 +306,12 @@ impl Run {
             _ => self.due,
         };
         super::time::later(from, starting.saturating_add(tried))
+    }
+
+    /// How long a retry that is due may wait for its turn before it is given up; `None`: as long as it must.
+    pub fn retry_waits(&self) -> Option<Duration> {
+        let bounded = self.failures > 0 && !self.origin.is_background();
+        bounded.then_some(self.definition.start_deadline)
     }
 
     /// Until when a job of a lost run may still live at the vendor.

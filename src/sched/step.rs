@@ -67,8 +67,8 @@ pub enum Input {
     Reload {
         /// To answer by.
         token: Token,
-        /// What the new configuration says.
-        setup: Box<Setup>,
+        /// What the new configuration says, or all that is wrong with it.
+        setup: Result<Box<Setup>, String>,
         /// Who, and why.
         by: By,
     },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nightcall::daemon::{Clock, Daemon, DaemonHandle, Parts, SystemClock, Undecided};
 use nightcall::sandbox::{Ending, Scenario, Script};
-use nightcall::sched::act::{Act, Acted, By, Retry, Scope};
+use nightcall::sched::act::{Act, Acted, Again, By, How, Scope};
 use nightcall::sched::id::{RunId, ScheduleName};
 use nightcall::sched::outcome::Outcome;
 use nightcall::sched::step::{Change, Fired};
@@ -173,13 +173,14 @@ async fn a_run_is_cancelled_and_a_finished_one_says_that_it_has_ended() {
         said.starts_with("refused") && said.contains("has ended already"),
         "{said}"
     );
-    let retry = Retry {
+    let retry = Again {
+        how: How::Retry,
         run,
         queue: false,
         anyway: false,
         even_paused: false,
     };
-    let said = message(night.try_act(Act::Retry(retry)).await);
+    let said = message(night.try_act(Act::Again(retry)).await);
     assert!(said.contains("by hand"), "{said}");
     night.stop().await;
 }
@@ -201,7 +202,8 @@ async fn a_planned_run_that_failed_is_retried_once_however_often_it_is_asked() {
         .world()
         .with(|w| w.scenario.script = Script::default());
     let retry = |run: &RunId| {
-        Act::Retry(Retry {
+        Act::Again(Again {
+            how: How::Retry,
             run: run.clone(),
             queue: true,
             anyway: false,
@@ -339,8 +341,8 @@ async fn a_reload_that_cannot_be_stored_never_happened_and_can_be_asked_for_agai
     let before = handle.status().config.clone();
     world.write(&format!("{ONE}{TWO}"));
     let reload = async || {
-        let (plan, clients) = world.replacement();
-        handle.reload(plan, clients, By::new("test", None)).await
+        let new = Ok(world.replacement());
+        handle.reload(new, By::new("test", None)).await
     };
     store.mood.refuses.store(true, Ordering::Relaxed);
     let asked = reload().await;
@@ -366,10 +368,10 @@ async fn a_reload_that_is_stored_is_in_force_and_told_though_the_lease_cannot_be
     let running = tokio::spawn(daemon.run());
     assert!(matches!(fired(&handle, "one", "k1").await, Fired::Run(_)));
     world.write(&format!("{ONE}{TWO}"));
-    let (plan, clients) = world.replacement();
+    let new = Ok(world.replacement());
     let mut feed = handle.feed();
     store.mood.is_slow.store(true, Ordering::Relaxed);
-    let asked = handle.reload(plan, clients, By::new("test", None)).await;
+    let asked = handle.reload(new, By::new("test", None)).await;
     store.mood.renews_nothing.store(false, Ordering::Relaxed);
     assert!(matches!(asked, Ok(Acted::Done { .. })), "{asked:?}");
     assert_eq!(store.deeds(EVER).await.unwrap().len(), 1);

@@ -1,9 +1,11 @@
 //! What people do, one kind a file; here what holds for all of it: kills between steps, and what is on record.
 //! Reloads are in `reload.rs`.
 
+mod again;
+mod background;
 mod cancel;
 mod pause;
-mod retry;
+mod resolve;
 mod skip;
 
 use nightcall::sched::act::{Act, Acted, SkipWhat};
@@ -75,7 +77,7 @@ fn a_day_of_acts(kill: Option<(usize, Kill)>) -> Sim {
         },
     );
     sim.run_to("02:20");
-    until_answered(&mut sim, Act::Retry(again(run_id("b", "02:00"))));
+    until_answered(&mut sim, Act::Again(again(run_id("b", "02:00"))));
     sim.run_to("02:30");
     let catch_up = true;
     until_answered(

@@ -197,15 +197,29 @@ fn a_connection_that_a_live_run_needs_cannot_be_removed_and_then_nothing_changes
         let moved = hourly("a").with(|d| named("other")(d));
         Config::of([moved]).with(|c| c.connections = vec![other()])
     };
-    let before = format!("{:?}", sim.store);
+    let before = sim.store.clone();
     let answer = denied(sim.reload(gone()));
     assert!(
         answer.contains("connection carto") && answer.contains("[connection.carto]"),
         "{answer}"
     );
-    assert_eq!(format!("{:?}", sim.store), before);
+    let told = sim.notices(NoticeKind::Reload);
+    assert!(
+        told.len() == 1 && told[0].body.contains(&answer[..20]),
+        "{told:?}"
+    );
+    assert!(denied(sim.reload(gone())).contains("connection carto"));
+    assert_eq!(sim.notices(NoticeKind::Reload).len(), 1, "told once");
+    assert!(sim.snapshot().not_reloaded.is_some());
+    let (is, was) = (&sim.store, &before);
+    assert_eq!(
+        format!("{:?}", (&is.open, &is.runs)),
+        format!("{:?}", (&was.open, &was.runs))
+    );
+    assert_eq!(is.deeds, was.deeds);
     sim.run_to("01:30");
     done(sim.reload(gone()));
+    assert!(sim.snapshot().not_reloaded.is_none());
     sim.run_to("02:30");
     assert_eq!(sim.outcomes("a"), [SUCCEEDED; 2]);
     assert_eq!(sim.run("a", "02:00").definition.connection, other().name);

@@ -160,6 +160,8 @@ pub(crate) struct Config {
     pub(crate) connections: Vec<ConnectionLimits>,
     pub(crate) disabled: Vec<ScheduleName>,
     pub(crate) observe: bool,
+    /// How long what ended is kept on record.
+    pub(crate) kept: Duration,
 }
 
 impl Config {
@@ -169,6 +171,7 @@ impl Config {
             connections: vec![carto()],
             disabled: Vec::new(),
             observe: false,
+            kept: Duration::MAX,
         }
     }
 
@@ -186,6 +189,7 @@ impl Config {
             disabled: self.disabled.clone(),
             connections: self.connections.clone(),
             observe: self.observe,
+            kept: self.kept,
             generation: 0,
         }
     }

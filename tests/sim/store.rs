@@ -229,7 +229,8 @@ impl Model {
         let since = earlier(mark, Duration::from_secs(48 * 3600));
         let rows = || self.runs.values();
         let lost = |row: &&Row| {
-            row.run.outcome() == Some(Outcome::Lost) && row.run.may_live_until() > since
+            let unknown = row.run.outcome() == Some(Outcome::Lost) && row.run.resolved.is_none();
+            unknown && row.run.may_live_until() > since
         };
         Saved {
             mark: self.mark,
@@ -317,7 +318,18 @@ fn may_follow(before: &Run, after: &Run, record: &Record) {
         ..before.clone()
     };
     let same = otherwise == *after && from == to;
-    let told = record.what == "cancel_asked" && same && from != "finished";
+    let told = match &*record.what {
+        "cancel_asked" => same && from != "finished",
+        "resolved" if from == "finished" => {
+            let said = Run {
+                resolved: after.resolved,
+                ..before.clone()
+            };
+            said == *after && before.outcome() == Some(Outcome::Lost)
+        }
+        "resolved" => same,
+        _ => false,
+    };
     let legal = told || moves.is_some_and(|(_, to_states)| to_states.contains(&to));
     assert!(
         legal,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightcall::sched::act::Ended;
 use nightcall::sched::fault::{ConnectionFault, Fault};
 use nightcall::sched::id::{JobId, RunId};
 use nightcall::sched::machine::{Applied, Context, Event};
@@ -293,6 +294,10 @@ fn events() -> Vec<(&'static str, Vec<(u64, Event)>)> {
         ("cancel", one(Event::Cancel(CancelWhy::Asked))),
         ("cancel answered", one(Event::CancelAnswered)),
         ("grace passed", one(Event::GracePassed)),
+        (
+            "a person says how it ended",
+            one(Event::Resolved(Ended::Succeeded)),
+        ),
         ("resumed", one(Event::Resumed)),
     ]
 }

@@ -195,11 +195,16 @@ fn why(run: &Run, down: &Down, now: Timestamp) -> String {
     if waits(run, now) && matches!(down.get(connection), Some(Some(_))) {
         parts.push(format!("waits, {connection} does not work"));
     }
+    if let Some(ended) = run.resolved {
+        parts.push(format!("a person says: {}", ended.word()));
+    }
     match run.origin {
         Origin::Planned => {}
         Origin::CaughtUp => parts.push("caught up".to_owned()),
         Origin::Manual => parts.push("by hand".to_owned()),
         Origin::Retried => parts.push("retried".to_owned()),
+        Origin::Rerun => parts.push("run once more".to_owned()),
+        Origin::Backfilled => parts.push("backfilled".to_owned()),
         Origin::Adopted => parts.push("adopted".to_owned()),
     }
     parts.join(", ")

@@ -42,6 +42,10 @@ impl Case<'_> {
             text.extend(self.outage(run)?);
         }
         match state {
+            "pending" | "backoff" if run.origin.is_background() => text.push(
+                "it runs in the background: when nothing else of its series does, however long that takes"
+                    .to_owned(),
+            ),
             "pending" | "backoff" => text.push(format!(
                 "no attempt starts after {}",
                 self.told(run.start_deadline())

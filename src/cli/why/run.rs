@@ -16,7 +16,9 @@ use crate::store::{RunQuery, Story};
 const NEIGHBOURS: usize = 100;
 
 /// Lines of the record that are told; the others only led to them.
-const TOLD: [&str; 10] = [
+const TOLD: [&str; 12] = [
+    "cancel_asked",
+    "resolved",
     "refused",
     "failed",
     "absent",
@@ -82,6 +84,14 @@ impl Case<'_> {
             )),
             Origin::Retried => text.push(format!(
                 "somebody asked at {} to run it again",
+                self.told(run.planned)
+            )),
+            Origin::Rerun => text.push(format!(
+                "somebody asked at {} to run it once more, behind what is on time",
+                self.told(run.planned)
+            )),
+            Origin::Backfilled => text.push(format!(
+                "it had not run; somebody asked for it at {}, behind what is on time",
                 self.told(run.planned)
             )),
             Origin::Adopted => text.push(

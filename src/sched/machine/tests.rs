@@ -887,10 +887,20 @@ const LEGAL: [(&str, &[&str]); 7] = [
         ],
     ),
     ("submitting", &["submitted", "cancel", "resumed"]),
-    ("in_doubt", &["found", "not_found", "cancel", "resumed"]),
+    (
+        "in_doubt",
+        &["found", "not_found", "cancel", "resumed", "resolved"],
+    ),
     (
         "running",
-        &["polled", "time_limit_passed", "cancel", "found", "resumed"],
+        &[
+            "polled",
+            "time_limit_passed",
+            "cancel",
+            "found",
+            "resumed",
+            "resolved",
+        ],
     ),
     (
         "cancelling",
@@ -901,6 +911,7 @@ const LEGAL: [(&str, &[&str]); 7] = [
             "cancel",
             "found",
             "resumed",
+            "resolved",
         ],
     ),
     (
@@ -938,6 +949,7 @@ fn every_event() -> Vec<Event> {
         Event::TimeLimitPassed,
         Event::GracePassed,
     ];
+    events.extend(Ended::ALL.map(|(ended, _)| Event::Resolved(ended)));
     events.extend(CancelWhy::ALL.map(|(why, _)| Event::Cancel(why)));
     events
 }

@@ -94,7 +94,8 @@ impl Scheduler {
     fn try_act(&mut self, act: Act, by: &By, known: &[Run], now: Now) -> Result<Done, Refusal> {
         match act {
             Act::Cancel { run } => self.cancel_asked(&run, by, known, now),
-            Act::Retry(retry) => self.retry(&retry, by, known, now),
+            Act::Again(again) => self.again(&again, by, known, now),
+            Act::Resolve { run, ended } => self.resolve(&run, ended, by, known, now),
             Act::Pause { scope, until } => self.pause(scope, until, by, now),
             Act::Resume { scope, catch_up } => self.resume(&scope, catch_up, by, now),
             Act::Skip {
@@ -179,7 +180,7 @@ impl Scheduler {
     }
 
     /// A line of a run's story that changes nothing else.
-    fn note(&mut self, slot: Slot, what: &'static str, why: String, now: Now) {
+    pub(super) fn note(&mut self, slot: Slot, what: &'static str, why: String, now: Now) {
         let Some(live) = self.runs.get(&slot) else {
             return;
         };
@@ -201,7 +202,7 @@ impl Scheduler {
 }
 
 /// Why a run that is not live cannot be stopped.
-fn not_live<T>(id: &RunId, known: &[Run]) -> Result<T, Refusal> {
+pub(super) fn not_live<T>(id: &RunId, known: &[Run]) -> Result<T, Refusal> {
     match known.iter().find(|run| run.id == *id).map(Run::outcome) {
         Some(Some(outcome)) => refuse(
             format!("{id} has ended already: {}", outcome.word()),

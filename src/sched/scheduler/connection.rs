@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::circuit::Circuit;
 use super::lookup::Lookups;
-use super::{Live, Scheduler, Slot};
+use super::{BACKGROUND, Live, Scheduler, Slot};
 use crate::sched::id::RunId;
 use crate::sched::pace::Pace;
 use crate::sched::run::Run;
@@ -15,8 +15,8 @@ use crate::sched::schedule::{ConnectionLimits, Definition};
 use crate::sched::step::ConnectionMemory;
 use crate::sched::time::{Mono, Now, Timestamp};
 
-/// The order in which runs are admitted: priority, due time, id.
-type Turn = (Reverse<i32>, Timestamp, RunId, Slot);
+/// The order in which runs are admitted: background or not, priority, due time, id.
+type Turn = (bool, Reverse<i32>, Timestamp, RunId, Slot);
 
 /// A connection with its present target. A run that was planned with another target has a connection of its own.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) configured: bool,
     pub(super) host: usize,
     pub(super) in_flight: u32,
+    /// How many of these are in the background.
+    pub(super) background: u32,
     pub(super) circuit: Circuit,
     pub(super) lookups: Lookups,
     pub(super) memory: ConnectionMemory,
@@ -61,14 +63,34 @@ impl Connection {
         self.configured || self.in_flight > 0 || !self.waiting.is_empty()
     }
 
+    /// Whether the run that is first in the queue may leave. The background never takes more than a quarter, so that what
+    /// is on time finds room.
     pub(super) fn has_room(&self) -> bool {
-        self.in_flight < self.limits.max_in_flight
+        let most = self.limits.max_in_flight;
+        let background = self
+            .waiting
+            .first()
+            .is_some_and(|(.., slot)| *slot >= BACKGROUND);
+        self.in_flight < most && (!background || self.background < (most / 4).max(1))
+    }
+
+    /// A run is, or may be, with the vendor.
+    pub(super) fn entered(&mut self, run: &Run) {
+        self.in_flight += 1;
+        self.background += u32::from(run.origin.is_background());
+    }
+
+    /// It no longer is.
+    pub(super) fn left(&mut self, run: &Run) {
+        self.in_flight -= 1;
+        self.background -= u32::from(run.origin.is_background());
     }
 }
 
-/// The place of a run in the queue of its connection.
+/// The place of a run in the queue of its connection: the background comes last, whatever its priority.
 pub(super) fn turn(run: &Run, slot: Slot) -> Turn {
     (
+        run.origin.is_background(),
         Reverse(run.definition.priority),
         run.due,
         run.id.clone(),
@@ -125,6 +147,7 @@ impl Scheduler {
             configured: true,
             host,
             in_flight: 0,
+            background: 0,
             circuit: Circuit::default(),
             lookups: Lookups::default(),
             memory,

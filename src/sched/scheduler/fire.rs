@@ -87,13 +87,13 @@ impl Scheduler {
         if sets.is_empty() && self.disabled.contains(name) {
             return refuse(
                 format!("schedule {name} is switched off"),
-                "set `enabled = true` in its table and restart the daemon",
+                "set `enabled = true` in its table, then `nightcall reload`",
             );
         }
         if sets.is_empty() {
             return refuse(
                 format!("there is no schedule called {name}"),
-                "`nightcall next` lists the schedules; a new one is known after a restart of the daemon",
+                "`nightcall next` lists the schedules; a new one is known after `nightcall reload`",
             );
         }
         Ok(sets)
@@ -118,8 +118,8 @@ impl Scheduler {
         }
     }
 
-    /// Overlap is judged like that of any run; gives back whether it may run beside others.
-    pub(super) fn judge(&mut self, index: usize, wish: Wish, now: Now) -> Result<bool, Refusal> {
+    /// Whether anything of the series may be submitted now or later.
+    pub(super) fn may_start(&self, index: usize, even_paused: bool) -> Result<(), Refusal> {
         if self.observe {
             return refuse(
                 "the daemon only observes",
@@ -135,15 +135,21 @@ impl Scheduler {
         if self.series[index].blocked.is_some() {
             return refuse(
                 "the series is blocked after a state that must not occur",
-                "look at `nightcall why` and restart the daemon",
+                "look at `nightcall why`; `nightcall resolve` lets it go on",
             );
         }
-        if self.series[index].paused && !wish.even_paused {
+        if self.series[index].paused && !even_paused {
             return refuse(
                 "the schedule is paused",
                 "`nightcall resume` ends the pause; --even-paused runs it all the same",
             );
         }
+        Ok(())
+    }
+
+    /// Overlap is judged like that of any run; gives back whether it may run beside others.
+    pub(super) fn judge(&mut self, index: usize, wish: Wish, now: Now) -> Result<bool, Refusal> {
+        self.may_start(index, wish.even_paused)?;
         if wish.anyway {
             return Ok(true);
         }

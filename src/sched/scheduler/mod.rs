@@ -2,7 +2,7 @@
 //! changes to store and the effects to release after them.
 //!
 //! One input goes through it one way: the clock is checked (`clock.rs`), the input is taken in (`answers.rs`,
-//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `retry.rs`, `reload.rs`), then `tick` decides what is due (`series.rs`), fires what has expired
+//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `again.rs`, `resolve.rs`, `reload.rs`), then `tick` decides what is due (`series.rs`), fires what has expired
 //! (`timers.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each `connection.rs`). `recover.rs`
 //! makes it of what the store knows; `snapshot.rs` is what others see. How a run moves is never decided here but in
 //! `machine.rs`.
@@ -23,6 +23,7 @@
 
 mod acts;
 mod adopt;
+mod again;
 mod answers;
 mod circuit;
 mod clock;
@@ -33,7 +34,7 @@ mod lookup;
 mod pause;
 mod recover;
 mod reload;
-mod retry;
+mod resolve;
 mod series;
 mod skip;
 mod snapshot;
@@ -41,6 +42,7 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::act::{Pause, Scope, Skip};
 use super::id::{ClientKey, ConnectionName, RunId, ScheduleName, SeriesId};
@@ -74,6 +76,8 @@ pub struct Setup {
     pub connections: Vec<ConnectionLimits>,
     /// Decide and record, submit nothing.
     pub observe: bool,
+    /// For so long what ended is kept on record: a time before that may have run.
+    pub kept: Duration,
     /// Counts the schedulers of this process, so that an answer to a former one is never taken for the awaited one.
     pub generation: u32,
 }
@@ -93,8 +97,12 @@ const SILENT_POLLS: u32 = 5;
 /// So often the grace of a job that was asked to stop begins anew because of a sleep or an outage.
 const STOPS_LOST: u32 = 5;
 
-/// The number of a live run within this process; numbers follow the order of planning.
+/// The number of a live run within this process; numbers follow the order of planning, those of the background behind
+/// all others.
 type Slot = u64;
+
+/// Part of the numbers of runs in the background.
+const BACKGROUND: Slot = 1 << 63;
 
 /// A run that is not finished, with what need not survive a crash.
 #[derive(Debug)]
@@ -164,6 +172,9 @@ pub struct Scheduler {
     instance: String,
     config: Arc<str>,
     observe: bool,
+    kept: Duration,
+    /// Why another configuration was not taken when it was last asked for, and when.
+    not_reloaded: Option<(Timestamp, String)>,
     disabled: HashSet<ScheduleName>,
 
     series: Vec<Series>,
@@ -178,8 +189,9 @@ pub struct Scheduler {
     walked: u64,
     /// When series stop being occupied by a lost run.
     releases: BTreeSet<(Timestamp, usize)>,
-    /// Until when lost jobs of series may live that are not in the configuration now: a name that returns is occupied.
-    vacated: BTreeMap<SeriesId, Timestamp>,
+    /// Lost runs, and until when their jobs may live, of series that are not in the configuration now: a name that
+    /// returns is occupied.
+    vacated: BTreeMap<SeriesId, Vec<(RunId, Timestamp)>>,
 
     runs: HashMap<Slot, Box<Live>>,
     by_run: HashMap<RunId, Slot>,
@@ -254,7 +266,7 @@ impl Scheduler {
                 known,
             } => self.act(token, act, by, &known, now),
             Input::Reload { token, setup, by } => {
-                let taken = self.reload(*setup, now);
+                let taken = self.take_configuration(setup, now);
                 self.answer(token, "reload", None, by, taken, now);
             }
         }
@@ -323,7 +335,10 @@ impl Scheduler {
 
     /// Takes a run among the live ones; `settle` puts it into its queues.
     fn admit(&mut self, run: Run, now: Now) -> Slot {
-        let slot = self.slots;
+        let slot = match run.origin.is_background() {
+            true => BACKGROUND | self.slots,
+            false => self.slots,
+        };
         self.slots += 1;
         let connection = self.connection_of(&run.definition, now);
         let series = self.series_by_id.get(&run.id.series).copied();
@@ -332,7 +347,7 @@ impl Scheduler {
             self.series[series].live.insert(slot);
         }
         if run.in_flight() {
-            self.connections[connection].in_flight += 1;
+            self.connections[connection].entered(&run);
         }
         self.runs.insert(
             slot,
@@ -374,8 +389,8 @@ impl Scheduler {
             Ok(applied) => {
                 let after = live.run.in_flight();
                 match (before, after) {
-                    (false, true) => connection.in_flight += 1,
-                    (true, false) => connection.in_flight -= 1,
+                    (false, true) => connection.entered(&live.run),
+                    (true, false) => connection.left(&live.run),
                     _ => {}
                 }
                 let series = live.series.filter(|_| after && !before);
@@ -454,48 +469,77 @@ impl Scheduler {
         let may_live = outcome == Outcome::Lost && (until > now.wall || self.clock.doubtful());
         let Some(index) = live.series else {
             if may_live {
-                self.vacate(live.run.id.series, until);
+                let lost = (live.run.id.clone(), until);
+                self.vacated
+                    .entry(live.run.id.series)
+                    .or_default()
+                    .push(lost);
             }
             return;
         };
         self.series[index].live.remove(&slot);
         if may_live {
-            self.occupy(index, until);
+            self.occupy(index, live.run.id, until);
         }
         self.series_moved(index, now);
     }
 
     /// Others of the series may start now.
     fn series_moved(&mut self, index: usize, now: Now) {
-        let first = self.series[index].live.first().copied();
-        if let Some(slot) = first {
+        for slot in self.heads(index) {
             self.settle(slot, now);
         }
     }
 
-    /// A run of the series is with the vendor: another that waits has no turn any more.
+    /// Whose turn it may be: the first run of the series, and the first of its background.
+    fn heads(&self, index: usize) -> impl Iterator<Item = Slot> + use<> {
+        let live = &self.series[index].live;
+        let first = live.first().copied();
+        let background = live.range(BACKGROUND..).next().copied();
+        first
+            .into_iter()
+            .chain(background.filter(|slot| first != Some(*slot)))
+    }
+
+    /// A run of the series is with the vendor: others that wait have no turn any more.
     fn series_taken(&mut self, index: usize, by: Slot, now: Now) {
-        let first = self.series[index].live.first().copied();
-        if let Some(slot) = first.filter(|slot| *slot != by) {
+        for slot in self.heads(index).filter(|slot| *slot != by) {
             self.settle(slot, now);
         }
     }
 
-    fn occupy(&mut self, index: usize, until: Timestamp) {
+    /// The job of a lost run may live until then.
+    fn occupy(&mut self, index: usize, run: RunId, until: Timestamp) {
         let series = &mut self.series[index];
-        if let Some(before) = series.occupied_until.replace(until) {
-            self.releases.remove(&(before, index));
-            series.occupied_until = Some(before.max(until));
-        }
-        if let Some(until) = series.occupied_until {
-            self.releases.insert((until, index));
-        }
+        let before = series.occupied_until();
+        series.lost.retain(|(lost, _)| *lost != run);
+        series.lost.push((run, until));
+        self.releases_at(index, before);
     }
 
-    /// A job of a series that is not in the configuration may live until then.
-    fn vacate(&mut self, series: SeriesId, until: Timestamp) {
-        let known = self.vacated.entry(series).or_insert(until);
-        *known = until.max(*known);
+    /// The job of a lost run does not live any more.
+    fn release(&mut self, run: &RunId, now: Now) {
+        if let Some(lost) = self.vacated.get_mut(&run.series) {
+            lost.retain(|(id, _)| id != run);
+        }
+        let Some(index) = self.series_by_id.get(&run.series).copied() else {
+            return;
+        };
+        let series = &mut self.series[index];
+        let before = series.occupied_until();
+        series.lost.retain(|(id, _)| id != run);
+        series.occupied_told &= !series.lost.is_empty();
+        self.releases_at(index, before);
+        self.series_moved(index, now);
+    }
+
+    /// Notes when a series is free, in place of what was noted before.
+    fn releases_at(&mut self, index: usize, before: Option<Timestamp>) {
+        if let Some(before) = before {
+            self.releases.remove(&(before, index));
+        }
+        let until = self.series[index].occupied_until();
+        self.releases.extend(until.map(|until| (until, index)));
     }
 
     fn release_series(&mut self, now: Now) {
@@ -504,7 +548,7 @@ impl Scheduler {
             && at <= now.wall
         {
             self.releases.pop_first();
-            self.series[index].occupied_until = None;
+            self.series[index].lost.clear();
             self.series[index].occupied_told = false;
             self.series_moved(index, now);
         }

@@ -33,6 +33,8 @@ impl Scheduler {
             instance: setup.instance,
             config: setup.config,
             observe: setup.observe,
+            kept: setup.kept,
+            not_reloaded: None,
             disabled: setup.disabled.into_iter().collect(),
             series: Vec::new(),
             series_by_id: HashMap::new(),
@@ -169,8 +171,11 @@ impl Scheduler {
         for run in lost {
             let until = run.may_live_until();
             match self.series_by_id.get(&run.id.series) {
-                Some(index) => self.occupy(*index, until),
-                None => self.vacate(run.id.series, until),
+                Some(index) => self.occupy(*index, run.id, until),
+                None => {
+                    let of_series = self.vacated.entry(run.id.series.clone());
+                    of_series.or_default().push((run.id, until));
+                }
             }
         }
         // Those that have begun keep their turn, whatever a clock that was set back says of the others.

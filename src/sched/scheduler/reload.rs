@@ -16,6 +16,7 @@ use super::lookup::BEFORE;
 use super::series::{Series, Start};
 use super::{Scheduler, Setup, Slot};
 use crate::sched::id::{ConnectionName, SeriesId};
+use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::pace::Pace;
 use crate::sched::schedule::{ConnectionLimits, Definition};
 use crate::sched::time::{Now, Timestamp, earlier};
@@ -31,6 +32,39 @@ struct Tally {
 }
 
 impl Scheduler {
+    /// Takes another configuration, or tells why the former stays in force: once for each cause.
+    pub(super) fn take_configuration(
+        &mut self,
+        setup: Result<Box<Setup>, String>,
+        now: Now,
+    ) -> Result<Done, Refusal> {
+        let taken = match setup {
+            Ok(setup) => self.reload(*setup, now),
+            Err(problems) => refuse(
+                problems,
+                "mend that and reload again; the former configuration is in force",
+            ),
+        };
+        let Err(Refusal { message, hint }) = &taken else {
+            self.not_reloaded = None;
+            return taken;
+        };
+        let told = self.not_reloaded.replace((now.wall, message.clone()));
+        if told.is_none_or(|(_, before)| before != *message) {
+            self.tell(Notice {
+                id: format!("reload:{}", now.wall),
+                kind: NoticeKind::Reload,
+                at: now.wall,
+                schedule: None,
+                run: None,
+                subject: "the configuration was not reloaded; the former one is in force"
+                    .to_owned(),
+                body: format!("{message}\n{hint}\nnext: nightcall check"),
+            });
+        }
+        taken
+    }
+
     /// Takes another configuration, whole or not at all. The name of the installation and `observe` belong to the
     /// process and stay.
     pub(super) fn reload(&mut self, setup: Setup, now: Now) -> Result<Done, Refusal> {
@@ -41,6 +75,7 @@ impl Scheduler {
         self.remove_others(&names, &mut tally, now);
         drop(names);
         self.config = setup.config;
+        self.kept = setup.kept;
         self.disabled = setup.disabled.into_iter().collect();
         self.exchange_connections(setup.connections, now);
         self.exchange_series(setup.definitions, &mut tally, now);
@@ -97,8 +132,9 @@ impl Scheduler {
             }
             let id = id.clone();
             self.series_by_id.remove(&id);
-            if let Some(until) = self.series[index].occupied_until {
-                self.vacate(id, until);
+            let lost = std::mem::take(&mut self.series[index].lost);
+            if !lost.is_empty() {
+                self.vacated.insert(id, lost);
             }
             tally.removed += 1;
             self.close(index, now);
@@ -160,11 +196,16 @@ impl Scheduler {
             );
         }
         self.move_series(&moved);
-        for (series, until) in std::mem::take(&mut self.vacated) {
-            match self.series_by_id.get(&series) {
-                _ if until <= now.wall => {}
-                Some(place) => self.occupy(*place, until),
-                None => self.vacate(series, until),
+        for (series, mut lost) in std::mem::take(&mut self.vacated) {
+            lost.retain(|(_, until)| *until > now.wall);
+            match self.series_by_id.get(&series).copied() {
+                _ if lost.is_empty() => {}
+                Some(place) => {
+                    for (run, until) in lost {
+                        self.occupy(place, run, until);
+                    }
+                }
+                None => drop(self.vacated.insert(series, lost)),
             }
         }
         self.mark_paused();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pause::Passed;
-use super::{Scheduler, Slot};
+use super::{BACKGROUND, Scheduler, Slot};
 use crate::sched::id::{RunId, SeriesId};
 use crate::sched::machine::{Applied, Event};
 use crate::sched::notice::{Notice, NoticeKind};
@@ -41,8 +41,8 @@ pub(super) struct Series {
     pub(super) start: Start,
     /// Its live runs in the order of planning.
     pub(super) live: BTreeSet<Slot>,
-    /// A lost run's job may live until then.
-    pub(super) occupied_until: Option<Timestamp>,
+    /// Lost runs, and until when their jobs may live.
+    pub(super) lost: Vec<(RunId, Timestamp)>,
     pub(super) occupied_told: bool,
     /// Why nothing of it is run until a restart.
     pub(super) blocked: Option<SkipReason>,
@@ -89,7 +89,7 @@ impl Series {
             born,
             start,
             live: BTreeSet::new(),
-            occupied_until: None,
+            lost: Vec::new(),
             occupied_told: false,
             blocked: None,
             quarantined: false,
@@ -101,6 +101,11 @@ impl Series {
 
     pub(super) fn id(&self) -> &SeriesId {
         &self.definition.series
+    }
+
+    /// Until when the job of a lost run may live, if one may.
+    pub(super) fn occupied_until(&self) -> Option<Timestamp> {
+        self.lost.iter().map(|(_, until)| *until).max()
     }
 
     /// Whether an occurrence at this instant has been decided.
@@ -348,6 +353,8 @@ impl Scheduler {
             Origin::Manual => "asked",
             Origin::Adopted => "adopted",
             Origin::Retried => "retried",
+            Origin::Rerun => "rerun",
+            Origin::Backfilled => "backfilled",
         };
         let record = born(&run, what, why, now);
         let slot = self.admit(run, now);
@@ -431,25 +438,24 @@ impl Scheduler {
         )
     }
 
-    /// How busy a series is.
+    /// How busy a series is. What runs in the background is waited for, and no reason to be skipped.
     pub(super) fn busy(&self, index: usize) -> Busy {
         let series = &self.series[index];
-        let started = series
-            .live
-            .iter()
+        let on_time = || series.live.range(..BACKGROUND);
+        let started = on_time()
             .filter(|slot| self.runs.get(slot).is_some_and(|l| l.run.attempt > 0))
             .count();
         Busy {
             started,
-            waiting: series.live.len() - started,
-            occupied: series.occupied_until.is_some(),
+            waiting: on_time().count() - started,
+            occupied: !series.lost.is_empty(),
         }
     }
 
     /// A newer run takes the place of all live ones.
     pub(super) fn cancel_others(&mut self, index: usize, now: Now) {
-        let others: Vec<Slot> = self.series[index].live.iter().copied().collect();
-        for slot in others {
+        let on_time = self.series[index].live.range(..BACKGROUND);
+        for slot in on_time.copied().collect::<Vec<Slot>>() {
             self.apply(slot, Event::Cancel(CancelWhy::Superseded), now);
         }
     }
@@ -466,8 +472,19 @@ impl Scheduler {
         if series.paused && !live.run.even_paused {
             return false;
         }
-        let first = series.live.first() == Some(&slot);
-        live.run.beside || (first && series.occupied_until.is_none() && self.is_alone(index, slot))
+        let first = match slot < BACKGROUND {
+            true => series.live.first() == Some(&slot),
+            false => self.background_has_turn(index, slot),
+        };
+        live.run.beside || (first && series.lost.is_empty() && self.is_alone(index, slot))
+    }
+
+    /// Whether a run in the background is the first of these, and nothing on time waits or runs that is not meant to be
+    /// beside others.
+    fn background_has_turn(&self, index: usize, slot: Slot) -> bool {
+        let live = &self.series[index].live;
+        let mut on_time = live.range(..BACKGROUND).filter_map(|s| self.runs.get(s));
+        live.range(BACKGROUND..).next() == Some(&slot) && on_time.all(|other| other.run.beside)
     }
 
     /// Whether no other run of the series is with the vendor that is not meant to be beside others. A job that turns up
@@ -519,7 +536,7 @@ impl Scheduler {
             return;
         }
         let id = series.id().clone();
-        let until = series.occupied_until.unwrap_or(now.wall);
+        let until = series.occupied_until().unwrap_or(now.wall);
         self.tell(Notice {
             id: format!("{id}:occupied:{until}"),
             kind: NoticeKind::Occupied,

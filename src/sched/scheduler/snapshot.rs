@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub pauses: Vec<Pause>,
     /// Coming occurrences that are not to run.
     pub skips: Vec<Skip>,
+    /// Another configuration could not be taken: when, and why. The former one is in force.
+    pub not_reloaded: Option<(Timestamp, String)>,
     /// Answers that nobody waited for.
     pub strays: u64,
     /// Things that must not happen and did.
@@ -107,6 +109,7 @@ impl Scheduler {
                 .collect(),
             pauses: self.pauses.values().cloned().collect(),
             skips: self.skips.values().flatten().cloned().collect(),
+            not_reloaded: self.not_reloaded.clone(),
             strays: self.strays,
             bugs: self.bugs,
         }

@@ -36,8 +36,8 @@ impl Scheduler {
             RunState::Backoff { until } if now.mono < *until => soonest(*until),
             RunState::Backoff { until } => {
                 alarm = Some(run.start_deadline());
-                if run.failures > 0 {
-                    soonest(until.plus(run.definition.start_deadline));
+                if let Some(waits) = run.retry_waits() {
+                    soonest(until.plus(waits));
                 }
                 ready = true;
             }
@@ -202,9 +202,10 @@ impl Scheduler {
         };
         let event = event.or_else(|| match &run.state {
             // A retry that cannot start for so long does not start at all.
-            RunState::Backoff { until } if run.failures > 0 => {
-                let limit = until.plus(run.definition.start_deadline);
-                (now.mono >= limit).then_some(Event::StartDeadlinePassed)
+            RunState::Backoff { until } => {
+                let over = run.retry_waits().map(|waits| until.plus(waits));
+                over.filter(|limit| now.mono >= *limit)
+                    .map(|_| Event::StartDeadlinePassed)
             }
             _ => None,
         });

@@ -13,6 +13,7 @@ use super::acts;
 use super::failure::Failure;
 use super::lease;
 use super::rows;
+use crate::sched::act::Ended;
 use crate::sched::id::{RunId, RunKind, SeriesId};
 use crate::sched::notice::Notice;
 use crate::sched::outcome::Outcome;
@@ -143,10 +144,10 @@ macro_rules! insert_run {
                 id, schedule, set_name, instant, generation, civil, fold, due, origin, planned,
                 config, definition, parameters, state, outcome, reason, detail, attempt, failures,
                 cancel, fault, job, submitted, finished, changed_wall, changed_mono, ended,
-                lost_until, beside, even_paused
+                lost_until, beside, even_paused, resolved
             ) VALUES (
                 ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30
+                ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31
             ) ",
             $on_conflict
         )
@@ -168,7 +169,7 @@ const PUT_RUN: &str = insert_run!(
         submitted = excluded.submitted, finished = excluded.finished,
         changed_wall = excluded.changed_wall, changed_mono = excluded.changed_mono,
         ended = excluded.ended, lost_until = excluded.lost_until, beside = excluded.beside,
-        even_paused = excluded.even_paused
+        even_paused = excluded.even_paused, resolved = excluded.resolved
      WHERE excluded.attempt >= runs.attempt
         AND (runs.state <> 'finished'
             OR (excluded.outcome IS runs.outcome AND excluded.reason IS runs.reason))
@@ -182,8 +183,8 @@ const MOVE_RUN: &str = "
         state = ?14, outcome = ?15, reason = ?16, detail = ?17, attempt = ?18, failures = ?19,
         cancel = ?20, fault = ?21, job = ?22, submitted = ?23, finished = ?24,
         changed_wall = ?25, changed_mono = ?26, ended = ?27, lost_until = ?28, beside = ?29,
-        even_paused = ?30
-    WHERE key = ?31 AND id = ?1
+        even_paused = ?30, resolved = ?31
+    WHERE key = ?32 AND id = ?1
         AND civil = ?6 AND fold = ?7 AND due = ?8 AND origin = ?9 AND planned = ?10
         AND config = ?11 AND definition = ?12 AND parameters IS ?13
         AND attempt <= ?18
@@ -250,6 +251,7 @@ fn put_run(conn: &Connection, known: &mut Known, ending: &Ending<'_>) -> Result<
         lost_until,
         run.beside,
         run.even_paused,
+        run.resolved.map(Ended::word),
     ];
     if ending.newborn && conn.prepare_cached(NEW_RUN)?.execute(values)? == 1 {
         return Ok(conn.last_insert_rowid());
@@ -273,7 +275,8 @@ fn ended(run: &Run) -> Option<Timestamp> {
 
 /// Until when the job of a lost run may live.
 fn lost_until(run: &Run) -> Option<Timestamp> {
-    (run.outcome() == Some(Outcome::Lost)).then(|| run.may_live_until())
+    let unknown = run.outcome() == Some(Outcome::Lost) && run.resolved.is_none();
+    unknown.then(|| run.may_live_until())
 }
 
 fn put_record(conn: &Connection, run: i64, record: &Record) -> Result<(), Failure> {

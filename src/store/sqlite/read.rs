@@ -12,6 +12,7 @@ use super::acts;
 use super::commit;
 use super::failure::{Failure, unreadable};
 use super::rows::{self, StateRow, parse, read_time, time};
+use crate::sched::act::Ended;
 use crate::sched::id::{ConnectionName, RunId, SeriesId};
 use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::SkipReason;
@@ -24,7 +25,7 @@ use crate::store::{Incident, RunQuery, Story};
 /// The columns that [`Reader::run`] reads, in its order; the key first.
 const RUN: &str = "key, id, civil, fold, due, origin, planned, config, definition, parameters, \
      state, outcome, reason, detail, attempt, failures, beside, even_paused, cancel, fault, job, submitted, \
-     finished, changed_wall, changed_mono";
+     finished, resolved, changed_wall, changed_mono";
 
 /// The order of runs: by instant, then by identity.
 const ORDER: &str = "instant, schedule, set_name, generation IS NULL, generation, id";
@@ -157,6 +158,10 @@ impl<'c> Reader<'c> {
             job: columns.job()?,
             submitted: columns.maybe_time()?,
             finished: columns.maybe_time()?,
+            resolved: columns
+                .take::<Option<String>>()?
+                .map(|word| rows::by_word(&Ended::ALL, &word, "how a lost run ended"))
+                .transpose()?,
         };
         let changed = Now {
             wall: columns.time()?,

@@ -179,6 +179,7 @@ async fn start(
             disabled: Vec::new(),
             connections: connections.map(|c| c.limits.clone()).collect(),
             observe: false,
+            kept: std::time::Duration::MAX,
             zones: Arc::clone(&zone),
         },
         chores: ChoreSettings {

@@ -213,6 +213,7 @@ impl<'a> Daemon<'a> {
                 .map(|c| c.limits.clone())
                 .collect(),
             observe: false,
+            kept: std::time::Duration::MAX,
             generation: 1,
         };
         let saved = self.runtime.block_on(self.store.load()).unwrap();

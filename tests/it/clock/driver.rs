@@ -40,6 +40,7 @@ fn parts(clock: Shifted, notify: &std::path::Path, stop: CancellationToken) -> P
             disabled: Vec::new(),
             connections: Vec::new(),
             observe: false,
+            kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
         },
         chores: chores(),

@@ -155,6 +155,7 @@ impl World {
                 .map(|c| c.limits.clone())
                 .collect(),
             observe: false,
+            kept: std::time::Duration::MAX,
             zones: Arc::new(move |name| zones.get(name)),
         }
     }

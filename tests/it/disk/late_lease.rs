@@ -138,6 +138,7 @@ pub(super) fn parts(
             definitions,
             disabled: Vec::new(),
             observe: false,
+            kept: std::time::Duration::MAX,
             zones: Arc::new(|_| Some(TimeZone::UTC)),
         },
         chores: chores(),

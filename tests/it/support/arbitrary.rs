@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightcall::sched::act::{By, Deed, Pause, Scope, Skip, SkipWhat};
+use nightcall::sched::act::{By, Deed, Ended, Pause, Scope, Skip, SkipWhat};
 use nightcall::sched::call::{Parameters, Target};
 use nightcall::sched::fault::{ConnectionFault, Fault, FaultClass};
 use nightcall::sched::id::{
@@ -395,6 +395,7 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
         option::of(job()),
         option::of(time()),
         option::of(time()),
+        option::of(select(Ended::ALL.map(|(ended, _)| ended).to_vec())),
     );
     (id, when, origin, what, state(), counts, last)
         .prop_map(|(id, when, origin, what, state, counts, last)| Run {
@@ -423,6 +424,7 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
             job: last.1,
             submitted: last.2,
             finished: last.3,
+            resolved: last.4,
         })
         .boxed()
 }

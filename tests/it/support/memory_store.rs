@@ -391,8 +391,8 @@ impl State {
     /// A lost run whose job may still live, for all that the mark tells.
     fn may_live(&self, run: &Run) -> bool {
         let since = self.mark.map(|mark| earlier(mark, RECENT));
-        run.outcome() == Some(Outcome::Lost)
-            && since.is_none_or(|since| run.may_live_until() > since)
+        let unknown = run.outcome() == Some(Outcome::Lost) && run.resolved.is_none();
+        unknown && since.is_none_or(|since| run.may_live_until() > since)
     }
 
     fn is_recent(&self, run: &Run) -> bool {

@@ -1,8 +1,9 @@
 //! What people do to the running daemon, and what must be so right afterwards.
 
-use nightcall::sched::act::{Act, Acted, By, Retry, Scope, SkipWhat};
+use nightcall::sched::act::{Act, Acted, Again, By, Ended, How, Scope, SkipWhat};
 use nightcall::sched::id::{RunId, ScheduleName};
 use nightcall::sched::outcome::Outcome;
+use nightcall::sched::run::{Run, RunState};
 use nightcall::sched::step::{Input, Token};
 use nightcall::sched::time::TimeZone;
 
@@ -35,20 +36,23 @@ impl Play<'_> {
                 what: None,
             }),
             Hand::Cancel { pick } => self.cancel(pick),
-            Hand::Retry {
+            Hand::Again {
                 pick,
+                how,
                 queue,
                 anyway,
                 even_paused,
             } => {
-                let wish = |run| Retry {
+                let wish = |run| Again {
                     run,
+                    how,
                     queue,
                     anyway,
                     even_paused,
                 };
-                self.retry(pick, wish)
+                self.again(pick, how, wish)
             }
+            Hand::Resolve { pick } => self.resolve(pick),
             Hand::Reload(edit) => self.reload(edit),
         };
         let end_of = match &acted {
@@ -123,25 +127,63 @@ impl Play<'_> {
         acted
     }
 
+    /// A lost run, or one that is looked for, ends as somebody says who has looked at its job; asked twice.
+    fn resolve(&mut self, pick: u64) -> Option<Acted> {
+        let rows = self.store.runs.values().map(|row| &row.run);
+        let unknown = |run: &&Run| {
+            run.outcome() == Some(Outcome::Lost) || matches!(run.state, RunState::InDoubt { .. })
+        };
+        let ids: Vec<RunId> = rows.filter(unknown).map(|run| run.id.clone()).collect();
+        let id = ids.get(pick as usize % ids.len().max(1))?.clone();
+        let (was, attempt) = (
+            self.store.runs[&id].run.outcome(),
+            self.store.runs[&id].run.attempt,
+        );
+        let jobs = || self.vendor.of_run(&id);
+        let seen = jobs().any(|job| job.meant.1 == attempt);
+        if !seen || jobs().any(|job| !self.vendor.phase(job).is_final()) {
+            return None;
+        }
+        let ended = match self.vendor.successes(&id) {
+            0 => Ended::Failed,
+            _ => Ended::Succeeded,
+        };
+        let run = id.clone();
+        let act = move || Act::Resolve {
+            run: run.clone(),
+            ended,
+        };
+        let first = self.do_act(act());
+        if let Some(Acted::Done { .. }) = first {
+            let is = self.store.runs[&id].run.outcome();
+            let kept = was.is_none() || is == was;
+            hold(5, is.is_some() && kept, || {
+                format!("{id} was {was:?}, is {is:?}")
+            });
+            self.do_act(act());
+        }
+        first
+    }
+
     /// Asked twice, as after a lost answer.
-    fn retry(&mut self, pick: u64, wish: impl Fn(RunId) -> Retry) -> Option<Acted> {
-        let badly = |outcome| {
-            matches!(
-                outcome,
-                Some(Outcome::Failed | Outcome::TimedOut | Outcome::Lost | Outcome::Cancelled)
-            )
+    fn again(&mut self, pick: u64, how: How, wish: impl Fn(RunId) -> Again) -> Option<Acted> {
+        let fits = |outcome: Option<Outcome>| match outcome {
+            Some(Outcome::Skipped(_)) => how == How::Backfill,
+            Some(Outcome::Succeeded) => how == How::Rerun,
+            Some(_) => how != How::Backfill,
+            None => false,
         };
         let rows = self.store.runs.values().map(|row| &row.run);
         let ids: Vec<RunId> = rows
-            .filter(|run| badly(run.outcome()))
+            .filter(|run| fits(run.outcome()))
             .map(|run| run.id.clone())
             .collect();
         let id = ids.get(pick as usize % ids.len().max(1))?.clone();
         self.memory.again.insert(id.clone());
         let wish = wish(id.clone());
-        let first = self.do_act(Act::Retry(wish.clone()));
+        let first = self.do_act(Act::Again(wish.clone()));
         let runs = self.store.runs.len();
-        let second = self.do_act(Act::Retry(wish));
+        let second = self.do_act(Act::Again(wish));
         let again = first.is_some() && second.is_some();
         let later = self.store.runs.len() - runs;
         hold(2, !again || later == 0, || format!("{id} runs again twice"));
@@ -156,7 +198,7 @@ impl Play<'_> {
         self.handle(vec![Input::Wake]);
         let process = self.daemon.as_ref().map(|daemon| daemon.process)?;
         let former = std::mem::replace(&mut self.config, self.file.clone());
-        let setup = Box::new(self.config.setup());
+        let setup = Ok(Box::new(self.config.setup()));
         let (deeds, (token, by)) = (self.store.deeds.len(), self.asker());
         self.handle(vec![Input::Reload { token, setup, by }]);
         let lives = self

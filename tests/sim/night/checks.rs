@@ -107,6 +107,8 @@ impl Play<'_> {
             });
             let runs = self.store.live_rows().map(|row| &row.run).chain(changed);
             let of_series = runs.filter(|other| other.id.series == run.id.series);
+            // What runs in the background is waited for.
+            let of_series = of_series.filter(|other| !other.origin.is_background());
             // As the last change of each left it.
             let now: BTreeMap<_, _> = of_series
                 .map(|other| (&other.id, other.outcome()))
@@ -151,7 +153,9 @@ impl Play<'_> {
                     ..id.clone()
                 };
                 let wanted = match run.origin {
-                    Origin::Retried => self.memory.again.contains(&former),
+                    Origin::Retried | Origin::Rerun | Origin::Backfilled => {
+                        self.memory.again.contains(&former)
+                    }
                     Origin::CaughtUp => self.memory.caught_up,
                     origin => origin == Origin::Adopted,
                 };
@@ -230,9 +234,10 @@ impl Play<'_> {
         // A clock that ran ahead and was believed has set it free.
         let now = now.max(self.store.mark.unwrap_or(now));
         let of_series = self.store.runs.values().map(|row| &row.run);
-        let mut of_series = of_series.filter(|other| other.id.series == run.id.series);
+        let of_series = of_series.filter(|other| other.id.series == run.id.series);
         let lost = of_series
-            .find(|other| other.outcome() == Some(Outcome::Lost) && other.may_live_until() > now);
+            .filter(|other| other.outcome() == Some(Outcome::Lost) && other.resolved.is_none())
+            .find(|other| other.may_live_until() > now);
         hold(4, lost.is_none(), || {
             format!("{} starts, and the job of {lost:?} may live", run.id)
         });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use nightcall::sandbox::{Profile, Rule, Scenario};
+use nightcall::sched::act::How;
 use nightcall::sched::schedule::{ConnectionLimits, Definition};
 use nightcall::sched::time::Timestamp;
 use nightcall::sched::trigger::Rhythm;
@@ -141,12 +142,17 @@ pub(crate) enum Hand {
     Cancel {
         pick: u64,
     },
-    /// One of those that did not end well.
-    Retry {
+    /// One of those whose end allows it.
+    Again {
         pick: u64,
+        how: How,
         queue: bool,
         anyway: bool,
         even_paused: bool,
+    },
+    /// A person says how one of the lost runs ended, or one that is looked for.
+    Resolve {
+        pick: u64,
     },
     /// The file is edited and read again, without a restart.
     Reload(Edit),

@@ -115,6 +115,7 @@ impl<'n> Play<'n> {
             connections: night.connections.clone(),
             disabled: Vec::new(),
             observe: false,
+            kept: Duration::MAX,
         };
         let mut play = Self {
             file: config.clone(),

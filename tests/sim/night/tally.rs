@@ -11,7 +11,7 @@ use nightcall::sched::step::Change;
 use super::plan::Night;
 
 /// What two hundred nights must reach, each at least once.
-pub(super) const REACHED: [&str; 112] = [
+pub(super) const REACHED: [&str; 113] = [
     "act Clock",
     "act Closed",
     "act Doctor",
@@ -42,8 +42,9 @@ pub(super) const REACHED: [&str; 112] = [
     "hand pause done",
     "hand reload done",
     "hand resume done",
-    "hand retry done",
-    "hand retry refused",
+    "hand again done",
+    "hand again refused",
+    "hand resolve done",
     "hand skip done",
     "hand unskip done",
     "fault cut_reply",

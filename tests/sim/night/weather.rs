@@ -7,6 +7,7 @@ use nightcall::sandbox::{
     Drip, Ending, Fault, Limit, Metadata, Operation, Procedure, Profile, Rule, Scenario, Script,
     Sometimes, Span, Status, Wrapper,
 };
+use nightcall::sched::act::How;
 
 use super::acts::{at_the_door, out_of_service};
 use super::draw::{some_rhythm, some_schedule};
@@ -266,7 +267,7 @@ fn some_act(night: &Night, dice: &mut Dice, zone: &str) -> Act {
 fn some_hand(night: &Night, dice: &mut Dice, zone: &str) -> Hand {
     let schedule = format!("s{}", dice.below(night.definitions.len() as u64));
     let which = dice.percent(70).then(|| schedule.clone());
-    match dice.below(12) {
+    match dice.below(14) {
         0 | 1 => Hand::Pause {
             which,
             lasts: dice.percent(50).then(|| mins(dice.between(1, 120))),
@@ -289,11 +290,15 @@ fn some_hand(night: &Night, dice: &mut Dice, zone: &str) -> Hand {
         7 | 8 => Hand::Cancel {
             pick: dice.below(30),
         },
-        9 | 10 => Hand::Retry {
+        9 | 10 => Hand::Again {
             pick: dice.below(30),
+            how: dice.pick(&[How::Retry, How::Retry, How::Rerun, How::Backfill]),
             queue: dice.percent(30),
             anyway: dice.percent(20),
             even_paused: dice.percent(40),
+        },
+        11 => Hand::Resolve {
+            pick: dice.below(30),
         },
         _ => Hand::Reload(some_edit(night, dice, zone)),
     }

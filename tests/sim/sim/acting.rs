@@ -1,6 +1,6 @@
 //! What people do to the daemon, as scenarios say it.
 
-use nightcall::sched::act::{Act, Acted, By, Retry, Scope, SkipWhat};
+use nightcall::sched::act::{Act, Acted, Again, By, How, Scope, SkipWhat};
 use nightcall::sched::id::{RunId, SetName};
 use nightcall::sched::step::{Input, Token};
 use nightcall::sched::time::Timestamp;
@@ -37,7 +37,7 @@ impl Sim {
     pub(crate) fn reload(&mut self, config: Config) -> Option<Acted> {
         let token = self.token();
         self.sent.clear();
-        let setup = Box::new(config.setup());
+        let setup = Ok(Box::new(config.setup()));
         let (steps, former) = (self.steps, std::mem::replace(&mut self.config, config));
         let last = self.store.deeds.len();
         self.handle(Input::Reload {
@@ -92,14 +92,15 @@ impl Sim {
 
     /// Retries the planned run of a time.
     pub(crate) fn retry(&mut self, name: &str, time: &str) -> Option<Acted> {
-        self.act(Act::Retry(again(run_id(name, time))))
+        self.act(Act::Again(again(run_id(name, time))))
     }
 }
 
 /// A wish to run it again with nothing special.
-pub(crate) fn again(run: RunId) -> Retry {
-    Retry {
+pub(crate) fn again(run: RunId) -> Again {
+    Again {
         run,
+        how: How::Retry,
         queue: false,
         anyway: false,
         even_paused: false,

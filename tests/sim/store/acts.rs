@@ -82,12 +82,19 @@ impl Model {
         };
         let in_bulk = || number == 1 && self.missed_with(id).is_some();
         let outcome = self.runs.get(&before).map(|row| row.run.outcome());
-        let follows = match (run.origin, outcome) {
-            (_, None) => in_bulk(),
-            (Origin::Retried, Some(outcome)) => matches!(
+        let badly = |outcome| {
+            matches!(
                 outcome,
                 Some(Outcome::Failed | Outcome::TimedOut | Outcome::Cancelled | Outcome::Lost)
-            ),
+            )
+        };
+        let follows = match (run.origin, outcome) {
+            // Nobody need have known of the series at that time.
+            (Origin::Backfilled, None) => number == 1,
+            (Origin::Backfilled, Some(outcome)) => matches!(outcome, Some(Outcome::Skipped(_))),
+            (_, None) => in_bulk(),
+            (Origin::Retried, Some(outcome)) => badly(outcome),
+            (Origin::Rerun, Some(outcome)) => badly(outcome) || outcome == Some(Outcome::Succeeded),
             (_, Some(outcome)) => outcome == Some(Outcome::Skipped(SkipReason::Paused)),
         };
         assert!(follows, "{id} follows {before}, which is {outcome:?}");

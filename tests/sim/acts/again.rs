@@ -1,6 +1,6 @@
 //! Runs that somebody wants again.
 
-use nightcall::sched::act::{Act, Retry, SkipWhat};
+use nightcall::sched::act::{Act, Again, SkipWhat};
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::run::Origin;
 
@@ -74,7 +74,7 @@ fn a_retry_that_fails_is_retried_in_its_turn() {
         .push_back(Life::fails(secs(20), permanent()));
     let first = done(sim.retry("a", "01:00"));
     sim.run_to("01:50");
-    let second = done(sim.act(Act::Retry(again(first[0].clone()))));
+    let second = done(sim.act(Act::Again(again(first[0].clone()))));
     assert_eq!(second, [later("a", "01:00", 2)]);
     sim.run_to("02:10");
     assert_eq!(outcome_of(&sim, &second[0]), SUCCEEDED);
@@ -92,7 +92,7 @@ fn only_what_did_not_end_well_is_retried() {
     assert!(denied(sim.retry("a", "02:00")).contains("did not run"));
     assert!(denied(sim.retry("a", "07:00")).contains("there is no run"));
     let by_hand = made(sim.fire(by_hand("a", "k")));
-    assert!(denied(sim.act(Act::Retry(again(by_hand)))).contains("by hand"));
+    assert!(denied(sim.act(Act::Again(again(by_hand)))).contains("by hand"));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_cancelled_and_a_timed_out_run_are_retried() {
     sim.run_to("01:35");
     done(sim.cancel(id[0].clone()));
     sim.run_to("01:40");
-    let id = done(sim.act(Act::Retry(again(id[0].clone()))));
+    let id = done(sim.act(Act::Again(again(id[0].clone()))));
     sim.run_to("01:50");
     assert_eq!(outcome_of(&sim, &id[0]), SUCCEEDED);
 }
@@ -134,11 +134,11 @@ fn a_lost_run_is_retried_when_its_job_cannot_live_any_more_or_somebody_insists()
     sim.run_to("03:10");
     done(sim.retry("a", "01:00"));
     let mut sim = lost();
-    let anyway = Retry {
+    let anyway = Again {
         anyway: true,
         ..again(run_id("a", "01:00"))
     };
-    done(sim.act(Act::Retry(anyway)));
+    done(sim.act(Act::Again(anyway)));
 }
 
 #[test]
@@ -151,11 +151,11 @@ fn a_busy_series_refuses_a_retry_unless_it_waits_or_runs_beside() {
     sim.run_to("02:10");
     let answer = denied(sim.retry("a", "01:00"));
     assert!(answer.contains("busy"), "{answer}");
-    let queued = Retry {
+    let queued = Again {
         queue: true,
         ..again(run_id("a", "01:00"))
     };
-    let id = done(sim.act(Act::Retry(queued)));
+    let id = done(sim.act(Act::Again(queued)));
     sim.run_to("02:50");
     let run = &sim.store.runs[&id[0]].run;
     assert_eq!(run.outcome(), SUCCEEDED);
@@ -167,11 +167,11 @@ fn a_retry_waits_for_nothing_that_was_paused_unless_told() {
     let mut sim = failed();
     done(sim.pause("a", None));
     assert!(denied(sim.retry("a", "01:00")).contains("paused"));
-    let even = Retry {
+    let even = Again {
         even_paused: true,
         ..again(run_id("a", "01:00"))
     };
-    let id = done(sim.act(Act::Retry(even)));
+    let id = done(sim.act(Act::Again(even)));
     sim.run_to("02:00");
     assert_eq!(outcome_of(&sim, &id[0]), SUCCEEDED);
 }
