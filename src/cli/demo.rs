@@ -66,7 +66,14 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Ended {
 
     let stop = CancellationToken::new();
     let at_once = end_on_signal(stop.clone())?;
-    let running = Running::start(&config, &context.zones, false, stop.clone()).await?;
+    let running = Running::start(
+        &config,
+        config.files.clone(),
+        &context.zones,
+        false,
+        stop.clone(),
+    )
+    .await?;
     let mut feed = running.handle().feed();
     let daemon = tokio::spawn(running.ended());
     let mut show = Show::new(context, &config, &sandbox);

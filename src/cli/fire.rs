@@ -1,26 +1,18 @@
 //! `nightcall fire`: a run now, by hand. Asking is safe to repeat: the key makes two questions one run.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
-use tokio::time::sleep;
 
+use super::acts::{Unanswered, persistently};
 use super::exit::{Exit, Failure, Outcome};
+use super::select::Past;
 use super::{Context, reach, watch};
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{FireBody, FiredView};
 use crate::sched::id::{ClientKey, RunId, ScheduleName, SetName};
 use crate::sched::time::civil;
-
-/// A lost answer is asked for again after these pauses.
-const AGAIN: [Duration; 4] = [
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-];
 
 /// Run a schedule now, beside its times.
 ///
@@ -51,6 +43,9 @@ pub struct FireArgs {
     /// Run beside a busy series instead of being refused
     #[arg(long)]
     anyway: bool,
+    /// Run it although its schedule is paused
+    #[arg(long)]
+    even_paused: bool,
     /// The key of this request: the same key never makes a second run [default: random]
     #[arg(long, value_parser = key)]
     key: Option<ClientKey>,
@@ -67,7 +62,10 @@ pub async fn fire(context: &Context, args: FireArgs) -> Outcome {
     })?;
     if args.wait {
         let zone = reach::zone_of(&config, &body.schedule);
-        return watch::watch(context, &client, &run, zone).await;
+        let past = Past::open(&config, &context.zones).ok().flatten();
+        // Without a history the terminal shows how long it has lasted.
+        let expected = past.and_then(|past| past.usually_takes(&run.series).ok().flatten());
+        return watch::watch(context, &client, &run, zone, expected).await;
     }
     if context.out.json {
         context.out.object(&fired)?;
@@ -101,35 +99,17 @@ fn body(args: &FireArgs) -> Result<FireBody, Failure> {
         as_of: args.as_of.map(|date| date.to_string()),
         queue: args.queue,
         anyway: args.anyway,
+        even_paused: args.even_paused,
     })
 }
 
-/// The daemon did not decide in time, or stops: it may have made the run all the same.
-const NO_ANSWER: u16 = 504;
-
 /// Asks, and asks again with the same key while the answer is lost.
 async fn ask(context: &Context, client: &Client, body: &FireBody) -> Result<FiredView, Failure> {
-    let mut pauses = AGAIN.into_iter();
-    let mut lost = false;
-    loop {
-        let error = match client.fire(body).await {
-            Ok(fired) => return Ok(fired),
-            Err(error) => error,
-        };
-        let no_answer = match error {
-            ClientError::Lost(_) => true,
-            ClientError::Refused { status, .. } => status == NO_ANSWER,
-            _ => false,
-        };
-        lost |= no_answer;
-        // Once an answer was lost, "nobody listens" is a daemon that may come back and may have made the run.
-        let again = no_answer || matches!(error, ClientError::NoDaemon { .. });
-        match pauses.next().filter(|_| lost && again) {
-            Some(pause) => sleep(pause).await,
-            None if lost && again => return Err(unknown(context, &error, body)),
-            None => return Err(reach::failure(context, error)),
-        }
-    }
+    let asked = persistently(async || client.fire(body).await).await;
+    asked.map_err(|unanswered| match unanswered {
+        Unanswered::Lost(error) => unknown(context, &error, body),
+        Unanswered::Not(error) => reach::failure(context, error),
+    })
 }
 
 fn unknown(context: &Context, error: &ClientError, body: &FireBody) -> Failure {

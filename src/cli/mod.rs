@@ -1,17 +1,27 @@
 //! The command line: one command a file; this file says which there are and hands over.
 
+mod acts;
+pub mod again;
+pub mod cancel;
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod exit;
 pub mod fire;
+mod live;
 pub mod next;
 pub mod output;
+pub mod pause;
+mod progress;
 mod reach;
+pub mod reload;
+pub mod resolve;
 pub mod runs;
 pub mod sandbox;
 mod select;
 pub mod serve;
 pub mod show;
+pub mod skip;
 pub mod status;
 mod watch;
 pub mod why;
@@ -58,13 +68,25 @@ enum Command {
     Daemon(serve::DaemonArgs),
     Check(check::CheckArgs),
     Next(next::NextArgs),
-    Fire(fire::FireArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
     Status(status::StatusArgs),
+    Fire(fire::FireArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
+    Skip(skip::SkipArgs),
+    Unskip(skip::UnskipArgs),
+    Cancel(cancel::CancelArgs),
+    Retry(again::retry::RetryArgs),
+    Rerun(again::rerun::RerunArgs),
+    Backfill(again::backfill::BackfillArgs),
+    Resolve(resolve::ResolveArgs),
+    Reload(reload::ReloadArgs),
     Sandbox(sandbox::SandboxArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
 }
 
 /// What every command needs, and how it was called.
@@ -152,11 +174,23 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Daemon(args) => wait_for(serve::daemon(context, args)),
         Command::Check(args) => check::check(context, args),
         Command::Next(args) => next::next(context, args),
-        Command::Fire(args) => wait_for(fire::fire(context, args)),
         Command::Runs(args) => runs::runs(context, args),
         Command::Show(args) => show::show(context, args),
         Command::Why(args) => why::why(context, args),
         Command::Status(args) => wait_for(status::status(context, args)),
+        Command::Fire(args) => wait_for(fire::fire(context, args)),
+        Command::Pause(args) => wait_for(pause::pause(context, args)),
+        Command::Resume(args) => wait_for(pause::resume(context, args)),
+        Command::Skip(args) => wait_for(skip::skip(context, args)),
+        Command::Unskip(args) => wait_for(skip::unskip(context, args)),
+        Command::Cancel(args) => wait_for(cancel::cancel(context, args)),
+        Command::Retry(args) => wait_for(again::retry::retry(context, args)),
+        Command::Rerun(args) => wait_for(again::rerun::rerun(context, args)),
+        Command::Backfill(args) => wait_for(again::backfill::backfill(context, args)),
+        Command::Resolve(args) => wait_for(resolve::resolve(context, args)),
+        Command::Reload(args) => wait_for(reload::reload(context, args)),
+        Command::Completions(args) => completions::completions(context, Cli::command(), args),
+        Command::Man(args) => completions::man(context, Cli::command(), args),
         Command::Sandbox(args) => wait_for(sandbox::sandbox(context, args)),
         Command::Demo(args) => wait_for(demo::demo(context, args)),
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Context;
 use super::exit::{Exit, Failure};
 use crate::config::Config;
+use crate::control::caller::named;
 use crate::control::client::{Client, ClientError};
 use crate::sched::time::TimeZone;
 
@@ -33,10 +34,11 @@ pub(super) fn failure(context: &Context, error: ClientError) -> Failure {
             exit: match status {
                 400 | 413 => Exit::Usage,
                 409 => Exit::Refused,
+                422 => Exit::Config,
                 500.. => Exit::Unavailable,
                 _ => Exit::Failed,
             },
-            message: view.error,
+            message: view.message,
             hint: view.hint,
         },
     }
@@ -47,23 +49,13 @@ fn join_its_group(socket: &Path) -> String {
     let group = socket
         .ancestors()
         .find_map(|path| std::fs::metadata(path).ok())
-        .map(|there| group_name(there.gid()));
+        .map(|there| there.gid())
+        .map(|gid| named("/etc/group", gid).unwrap_or_else(|| gid.to_string()));
     let group = group.unwrap_or_else(|| "GROUP".to_owned());
     format!(
         "it is for the daemon's user and for the group {group}\n\
          next: sudo usermod -aG {group} \"$USER\"   # then log in anew"
     )
-}
-
-/// The name of a group, else its number.
-fn group_name(id: u32) -> String {
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let named = groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| id.to_string())
 }
 
 /// The zone of a schedule, as the configuration has it now; UTC when it has no such schedule.

@@ -15,9 +15,10 @@ use super::exit::{Exit, Failure};
 use super::serve::{self, History};
 use crate::config::{Config, Schedule};
 use crate::sched::id::{RunId, ScheduleName, SeriesId, SetName};
+use crate::sched::outcome::Outcome;
 use crate::sched::run::Run;
 use crate::sched::schedule::Definition;
-use crate::sched::time::{Timestamp, earlier};
+use crate::sched::time::{Timestamp, between, earlier};
 use crate::store::RunQuery;
 use crate::zones::Zones;
 
@@ -26,6 +27,9 @@ const MOST: usize = 100_000;
 
 /// How far back a time of day is looked for, one span after the other.
 const DAYS_BACK: [u64; 4] = [2, 14, 100, 36_525];
+
+/// So many of the newest runs of a series tell how it goes.
+const RECENT: usize = 40;
 
 /// The most schedules that a message lists.
 const LISTED: usize = 10;
@@ -224,6 +228,28 @@ impl Past {
             ..of(series)
         };
         Ok(self.runs(&query)?.pop())
+    }
+
+    /// The newest runs of a series, oldest first.
+    pub(super) fn recent(&self, series: &SeriesId) -> Result<Vec<Run>, Failure> {
+        let query = RunQuery {
+            limit: Some(RECENT),
+            ..of(series)
+        };
+        self.runs(&query)
+    }
+
+    /// How long a run of the series usually takes, from its submission: the median of those that succeeded lately.
+    pub(super) fn usually_takes(&self, series: &SeriesId) -> Result<Option<Duration>, Failure> {
+        let runs = self.recent(series)?;
+        let succeeded = runs
+            .iter()
+            .filter(|run| run.outcome() == Some(Outcome::Succeeded));
+        let mut took: Vec<Duration> = succeeded
+            .filter_map(|run| Some(between(run.submitted?, run.finished?)))
+            .collect();
+        took.sort_unstable();
+        Ok(took.get(took.len() / 2).copied())
     }
 
     /// The runs of a series that a time names, oldest first; of a time of day those of the last day that has any.

@@ -1,7 +1,10 @@
 //! The composition root: `nightcall daemon`, and the only place that names concrete stores, clients and channels.
+//! `reload.rs` reads the configuration again while it runs.
+
+mod reload;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use tracing::{info, warn};
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use crate::config::{Config, Connection, Credential};
-use crate::control::{Api, BindError, Server};
+use crate::control::{Api, BindError, Loopback, Server, token};
 use crate::daemon::{
     self, ChoreSettings, Clients, Daemon, DaemonError, DaemonHandle, Parts, Plan, SystemClock,
 };
@@ -91,11 +94,19 @@ pub async fn daemon(context: &Context, args: DaemonArgs) -> Outcome {
     })?;
     let stop = CancellationToken::new();
     let at_once = end_on_signal(stop.clone())?;
+    let hangups = reload::hangups()?;
     let held = |failure: Failure| match failure.exit {
         Exit::Held => failure.with_hint(context.next("status")),
         _ => failure,
     };
-    let running = Running::start(&config, &context.zones, args.observe, stop).await;
+    let running = Running::start(
+        &config,
+        context.paths()?,
+        &context.zones,
+        args.observe,
+        stop,
+    )
+    .await;
     let running = running.map_err(held)?;
     // Only now: they must not bury why a start fails.
     for problem in &config.warnings {
@@ -111,6 +122,8 @@ pub async fn daemon(context: &Context, args: DaemonArgs) -> Outcome {
     );
     // What is planned is the daemon's by now; the rest need not rest with it.
     drop(config);
+    let reload = Arc::clone(&running.api.reload);
+    tokio::spawn(reload::at_hangups(hangups, running.handle(), reload));
     tokio::select! {
         ended = running.ended() => ended.map_err(held)?,
         () = at_once.cancelled() => return Err(ended_at_once()),
@@ -127,13 +140,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens everything and takes the lease; nothing runs before [`Running::ended`] is awaited.
+    /// Opens everything and takes the lease; nothing runs before [`Running::ended`] is awaited. `paths` are what a reload
+    /// reads.
     pub async fn start(
         config: &Config,
+        paths: Vec<PathBuf>,
         zones: &Zones,
         observe: bool,
         stop: CancellationToken,
     ) -> Result<Self, Failure> {
+        let reload = reload::source(paths, zones.clone(), config.daemon.clone());
         // What the configuration can still be wrong about comes before anything is made.
         let clients = connect(config)?;
         let store = open_store(&config.daemon.database)?;
@@ -149,17 +165,18 @@ impl Running {
             stop: stop.clone(),
         };
         let (daemon, handle) = Daemon::new(parts).await.map_err(daemon_failure)?;
-        let server = match Server::bind(&config.daemon.control, config.daemon.http) {
+        let server = match listen(config) {
             Ok(server) => server,
-            Err(error) => {
+            Err(failure) => {
                 daemon.abandon().await;
-                return Err(bind_failure(&error));
+                return Err(failure);
             }
         };
         let api = Api {
             handle,
             store,
             zone: lookup,
+            reload,
         };
         Ok(Self {
             daemon,
@@ -185,8 +202,24 @@ impl Running {
     }
 }
 
-/// SIGTERM and Ctrl-C stop what runs in order; a second one cancels the token that is given back, to end at once. A
-/// hang-up does neither: whoever closes a terminal, or asks for a reload, must not end the night.
+/// The local API, with a token where an address is served that every user of the machine can reach.
+fn listen(config: &Config) -> Result<Server, Failure> {
+    let loopback = |address| {
+        let file = token::file_of(&config.daemon.database);
+        let token = token::read_or_make(&file).map_err(|error| {
+            Failure::new(
+                Exit::Store,
+                format!("the token of the local API cannot be read or made: {error}"),
+                "next: check `http` in [daemon], or leave it out",
+            )
+        })?;
+        Ok(Loopback { address, token })
+    };
+    let http = config.daemon.http.map(loopback).transpose()?;
+    Server::bind(&config.daemon.control, http).map_err(|error| bind_failure(&error))
+}
+
+/// SIGTERM and Ctrl-C stop what runs in order; a second one cancels the token that is given back, to end at once.
 pub fn end_on_signal(stop: CancellationToken) -> Result<CancellationToken, Failure> {
     let listen = |kind| {
         signal(kind).map_err(|error| {
@@ -195,7 +228,6 @@ pub fn end_on_signal(stop: CancellationToken) -> Result<CancellationToken, Failu
     };
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut hangup = listen(SignalKind::hangup())?;
     let at_once = CancellationToken::new();
     let second = at_once.clone();
     tokio::spawn(async move {
@@ -203,10 +235,6 @@ pub fn end_on_signal(stop: CancellationToken) -> Result<CancellationToken, Failu
             tokio::select! {
                 Some(()) = terminate.recv() => {}
                 Some(()) = interrupt.recv() => {}
-                Some(()) = hangup.recv() => {
-                    warn!("hang-up: goes on; the configuration is read at a start, so restart to change it");
-                    continue;
-                }
                 else => return,
             }
             if stop.is_cancelled() {

@@ -1,11 +1,15 @@
 //! `nightcall status`: how the daemon stands, from the daemon itself.
 
-use clap::Args;
+use std::io::ErrorKind;
 
-use super::exit::{Exit, Outcome};
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{Exit, Failure, Outcome};
 use super::{Context, reach, words as shown};
 use crate::config::Config;
 use crate::control::client::ClientError;
+use crate::control::token;
 use crate::control::wire::{ConnectionView, StatusView};
 use crate::sched::time::{TimeZone, Timestamp, between, words};
 
@@ -13,16 +17,35 @@ use crate::sched::time::{TimeZone, Timestamp, between, words};
 const NO_PROOF: &str =
     "no proof yet that the job list can be read: a lost answer would end as lost";
 
+/// So many lines tell what people hold back.
+const HELD_BACK: usize = 20;
+
 /// Show how the daemon stands.
 ///
 /// Its live runs, its connections, what comes next and what is wrong. The exit code is 0 when all is well, 1 when something is wrong, 69 when no daemon runs.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  nightcall status\n  nightcall status --json")]
-pub struct StatusArgs {}
+#[command(
+    after_help = "Examples:\n  nightcall status\n  nightcall status --json\n  nightcall status --token"
+)]
+pub struct StatusArgs {
+    /// Print the token that the address of `http` asks for; needs no daemon
+    #[arg(long)]
+    token: bool,
+}
+
+/// The token, as `--json` prints it.
+#[derive(Serialize)]
+struct TokenView<'a> {
+    token: &'a str,
+    /// Where it is kept.
+    file: String,
+}
 
 /// `nightcall status`.
 pub async fn status(context: &Context, args: StatusArgs) -> Outcome {
-    let StatusArgs {} = args;
+    if args.token {
+        return token(context);
+    }
     let (config, client) = reach::daemon(context)?;
     let status = client.status().await.map_err(|error| {
         let nobody = matches!(error, ClientError::NoDaemon { .. });
@@ -45,11 +68,28 @@ pub async fn status(context: &Context, args: StatusArgs) -> Outcome {
     }
 }
 
-fn show(
-    context: &Context,
-    config: &Config,
-    status: &StatusView,
-) -> Result<(), super::exit::Failure> {
+fn token(context: &Context) -> Outcome {
+    let file = token::file_of(&context.load()?.daemon.database);
+    let token = token::read(&file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::new(
+            Exit::Failed,
+            format!("there is no token yet ({} does not exist)", file.display()),
+            "set `http` in [daemon]; the next start of the daemon makes one",
+        ),
+        _ => Failure::plain(Exit::Store, format!("the token cannot be read: {error}")),
+    })?;
+    let token = token.expose();
+    match context.out.json {
+        true => context.out.object(&TokenView {
+            token,
+            file: file.display().to_string(),
+        })?,
+        false => context.out.line(token)?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(context: &Context, config: &Config, status: &StatusView) -> Result<(), Failure> {
     let out = &context.out;
     let now = status.at.parse().unwrap_or_else(|_| Timestamp::now());
     for line in head(status, now) {
@@ -65,6 +105,9 @@ fn show(
                 .map(|c| connection(c, now))
                 .collect(),
         )?;
+    }
+    for line in held_back(config, status, now) {
+        out.line(line)?;
     }
     if !status.next.is_empty() {
         out.line("")?;
@@ -126,6 +169,53 @@ fn head(status: &StatusView, now: Timestamp) -> Vec<String> {
             "{} things happened that must not: look for \"bug\" in the log and report them",
             status.bugs
         ));
+    }
+    lines
+}
+
+/// What people hold back, and why.
+fn held_back(config: &Config, status: &StatusView, now: Timestamp) -> Vec<String> {
+    let because = |who: &str, note: &Option<String>| match note {
+        Some(note) => format!(" ({who}: {})", shown::plain(note)),
+        None => format!(" ({who})"),
+    };
+    let pauses = status.pauses.iter().map(|pause| {
+        let (what, zone) = match &pause.schedule {
+            Some(schedule) => (schedule.as_str(), reach::zone_of(config, schedule)),
+            None => ("everything", TimeZone::UTC),
+        };
+        let until = pause.until.as_ref();
+        let until = until.map(|until| format!(" until {}", shown::moment_of(until, &zone, now)));
+        format!(
+            "paused: {what} since {}{}{}",
+            shown::moment_of(&pause.since, &zone, now),
+            until.unwrap_or_default(),
+            because(&pause.who, &pause.note)
+        )
+    });
+    let skips = status.skips.iter().map(|skip| {
+        let zone = reach::zone_of(config, &skip.schedule);
+        let what = match (&skip.next, &skip.on, &skip.at) {
+            (Some(n), ..) => shown::count(*n as usize, "next time"),
+            (_, Some(date), _) => date.clone(),
+            (.., Some(at)) => shown::moment_of(at, &zone, now),
+            _ => String::new(),
+        };
+        format!(
+            "to be skipped: {}/{} {what}{}",
+            skip.schedule,
+            skip.set,
+            because(&skip.who, &skip.note)
+        )
+    });
+    let mut lines: Vec<String> = pauses.chain(skips).collect();
+    if lines.len() > HELD_BACK {
+        let more = lines.len() - HELD_BACK;
+        lines.truncate(HELD_BACK);
+        lines.push(format!("… and {more} more: --json lists all"));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
     }
     lines
 }

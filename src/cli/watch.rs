@@ -1,6 +1,5 @@
 //! Waiting for one run: its story as it goes on, then how it ended. The run does not depend on who waits.
 
-use std::io::{IsTerminal, Write};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::exit::{Exit, Failure, Outcome};
+use super::progress::LiveLine;
 use super::{Context, reach, words as shown};
 use crate::control::client::{Client, ClientError, Following};
 use crate::control::wire::{EventView, FaultView, FollowLine, RunView};
@@ -25,13 +25,37 @@ pub(super) async fn watch(
     client: &Client,
     run: &RunId,
     zone: TimeZone,
+    expected: Option<Duration>,
 ) -> Outcome {
+    let ended = waited(context, client, run, zone, expected).await?;
+    judged(context, run, &ended)
+}
+
+/// Waits until the run has ended, however.
+pub(super) async fn until_ended(
+    context: &Context,
+    client: &Client,
+    run: &RunId,
+    zone: TimeZone,
+) -> Result<RunView, Failure> {
+    waited(context, client, run, zone, None).await
+}
+
+async fn waited(
+    context: &Context,
+    client: &Client,
+    run: &RunId,
+    zone: TimeZone,
+    expected: Option<Duration>,
+) -> Result<RunView, Failure> {
     let mut watch = Watch {
         context,
         client,
         run,
         zone,
         told: 0,
+        state: String::new(),
+        expected,
         live: LiveLine::new(context.out.json),
     };
     tokio::select! {
@@ -54,6 +78,10 @@ struct Watch<'a> {
     zone: TimeZone,
     /// Events that were told; each following begins with the first.
     told: usize,
+    /// Where it stands.
+    state: String,
+    /// How long such runs usually take.
+    expected: Option<Duration>,
     live: LiveLine,
 }
 
@@ -77,7 +105,7 @@ impl From<ClientError> for Cut {
 }
 
 impl Watch<'_> {
-    async fn until_ended(&mut self) -> Outcome {
+    async fn until_ended(&mut self) -> Result<RunView, Failure> {
         let mut heard = Instant::now();
         let mut missing = false;
         loop {
@@ -92,7 +120,7 @@ impl Watch<'_> {
             };
             self.live.clear();
             let error = match cut {
-                Ok(run) => return self.ended(&run),
+                Ok(run) => return Ok(run),
                 Err(Cut::Deaf(failure)) => return Err(failure),
                 Err(Cut::Lost(error)) => error,
             };
@@ -124,7 +152,7 @@ impl Watch<'_> {
                     }
                     return Ok(*run);
                 }
-                FollowLine::Error(error) => return Err(ClientError::Lost(error.error).into()),
+                FollowLine::Error(error) => return Err(ClientError::Lost(error.message).into()),
             }
         }
     }
@@ -137,7 +165,7 @@ impl Watch<'_> {
         loop {
             tokio::select! {
                 line = &mut next => return line,
-                _ = second.tick() => self.live.show(),
+                _ = second.tick() => self.live.wait(&self.state, self.expected),
             }
         }
     }
@@ -147,39 +175,10 @@ impl Watch<'_> {
         if self.context.out.json {
             return self.context.out.object(&FollowLine::Event(event));
         }
-        self.live.state = event.state.clone();
+        self.state = event.state.clone();
         self.context
             .out
             .line(line_of(&event, &self.zone, Timestamp::now()))
-    }
-
-    fn ended(&self, run: &RunView) -> Outcome {
-        let outcome = run.outcome.as_deref().unwrap_or("finished");
-        if outcome == "succeeded" {
-            if !self.context.out.json {
-                self.context.out.line(success(run))?;
-            }
-            return Ok(Exit::Ok);
-        }
-        let because = match &run.fault {
-            Some(fault) => format!(": {}", fault_words(fault)),
-            None => run
-                .reason
-                .as_ref()
-                .map_or_else(String::new, |r| format!(": {r}")),
-        };
-        let remedy = run.fault.as_ref().and_then(|fault| fault.remedy.as_ref());
-        let next = self.context.next(format_args!("why {}", self.run));
-        Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "{} {}{}",
-                self.run,
-                outcome.replace('_', " "),
-                shown::plain(&because)
-            ),
-            remedy.map_or_else(|| next.clone(), |remedy| format!("{remedy}\n{next}")),
-        ))
     }
 
     fn gave_up(&self, error: ClientError) -> Failure {
@@ -195,6 +194,36 @@ impl Watch<'_> {
             self.context.next(format_args!("show {}", self.run)),
         )
     }
+}
+
+/// How the command ends that waited for a run.
+fn judged(context: &Context, id: &RunId, run: &RunView) -> Outcome {
+    let outcome = run.outcome.as_deref().unwrap_or("finished");
+    if outcome == "succeeded" {
+        if !context.out.json {
+            context.out.line(success(run))?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let because = match &run.fault {
+        Some(fault) => format!(": {}", fault_words(fault)),
+        None => run
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |r| format!(": {r}")),
+    };
+    let remedy = run.fault.as_ref().and_then(|fault| fault.remedy.as_ref());
+    let next = context.next(format_args!("why {}", id));
+    Err(Failure::new(
+        Exit::Failed,
+        format!(
+            "{} {}{}",
+            id,
+            outcome.replace('_', " "),
+            shown::plain(&because)
+        ),
+        remedy.map_or_else(|| next.clone(), |remedy| format!("{remedy}\n{next}")),
+    ))
 }
 
 fn may_come_back(error: &ClientError) -> bool {
@@ -239,49 +268,6 @@ fn success(run: &RunView) -> String {
         n => format!(", {n} attempts"),
     };
     format!("succeeded{}{attempts}", took.unwrap_or_default())
-}
-
-/// The last line of a terminal: how long the waiting has lasted. Nothing where nobody looks.
-struct LiveLine {
-    on: bool,
-    since: Instant,
-    state: String,
-}
-
-impl LiveLine {
-    fn new(json: bool) -> Self {
-        Self {
-            on: !json && std::io::stderr().is_terminal(),
-            since: Instant::now(),
-            state: String::new(),
-        }
-    }
-
-    fn show(&self) {
-        let waited = self.since.elapsed();
-        if self.on && waited >= Duration::from_secs(1) {
-            let waited = words(Duration::from_secs(waited.as_secs()));
-            self.write(&format!("\r\x1b[2K  {} {waited}", self.state));
-        }
-    }
-
-    fn clear(&self) {
-        if self.on {
-            self.write("\r\x1b[2K");
-        }
-    }
-
-    /// For people beside what programs read.
-    fn note(&self, text: &str) {
-        self.write(&format!("{text}\n"));
-    }
-
-    fn write(&self, text: &str) {
-        let mut out = anstream::stderr().lock();
-        // Nowhere to show it: nothing is lost.
-        let _ = out.write_all(text.as_bytes());
-        let _ = out.flush();
-    }
 }
 
 #[cfg(test)]

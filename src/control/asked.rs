@@ -1,7 +1,12 @@
 //! What was asked, from text to values that cannot be wrong, or a sentence that says what is wrong.
 
-use super::wire::{FireBody, RunsAsked};
+use serde::de::DeserializeOwned;
+
+use super::wire::{
+    AgainBody, CancelBody, FireBody, PauseBody, ResolveBody, ResumeBody, RunsAsked, SkipBody,
+};
 use super::wrong::{Wrong, bad};
+use crate::sched::act::{Act, Again, Ended, How, Scope, SkipWhat};
 use crate::sched::id::{BadId, BadName, ClientKey, RunId, ScheduleName, SetName};
 use crate::sched::outcome::Outcome;
 use crate::sched::run::RunState;
@@ -92,38 +97,163 @@ fn quoted(text: &str) -> String {
     format!("{short:?}")
 }
 
-/// What `/v1/fire` is asked for.
-pub(super) fn fire_request(body: &[u8]) -> Result<FireRequest, Wrong> {
-    let asked: FireBody = serde_json::from_slice(body).map_err(|error| {
+/// What a body says; an empty one says nothing.
+pub(super) fn body<B: DeserializeOwned>(body: &[u8]) -> Result<B, Wrong> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
         bad(
             format!("the body is not what is asked for: {error}"),
-            "send {\"schedule\": …, \"key\": …} and, when wanted, set, parameters, as_of, queue, anyway",
+            "docs/api.md lists what each path takes",
         )
-    })?;
-    if asked.queue && asked.anyway {
+    })
+}
+
+/// A body that asks for an act.
+pub(super) trait Asked: DeserializeOwned + Send {
+    /// What, and why.
+    fn act(self) -> Result<(Act, Option<String>), Wrong>;
+}
+
+impl Asked for PauseBody {
+    fn act(self) -> Result<(Act, Option<String>), Wrong> {
+        let act = Act::Pause {
+            scope: scope(self.schedule)?,
+            until: self.until.map(|text| time(&text)).transpose()?,
+        };
+        Ok((act, self.note))
+    }
+}
+
+impl Asked for ResumeBody {
+    fn act(self) -> Result<(Act, Option<String>), Wrong> {
+        let act = Act::Resume {
+            scope: scope(self.schedule)?,
+            catch_up: self.catch_up,
+        };
+        Ok((act, self.note))
+    }
+}
+
+impl Asked for SkipBody {
+    fn act(self) -> Result<(Act, Option<String>), Wrong> {
+        let what = which(&self)?.ok_or_else(|| {
+            bad(
+                "it says not which times",
+                "send one of next (a number), on (a date), at (a time)",
+            )
+        })?;
+        let act = Act::Skip {
+            schedule: named(&self.schedule, ScheduleName::new)?,
+            set: self.set.map(|set| named(&set, SetName::new)).transpose()?,
+            what,
+        };
+        Ok((act, self.note))
+    }
+}
+
+impl Asked for CancelBody {
+    fn act(self) -> Result<(Act, Option<String>), Wrong> {
+        let run = run_id(&self.run)?;
+        Ok((Act::Cancel { run }, self.note))
+    }
+}
+
+impl Asked for ResolveBody {
+    fn act(self) -> Result<(Act, Option<String>), Wrong> {
+        let ended = Ended::from_word(&self.ended).ok_or_else(|| {
+            bad(
+                format!("{} is no end", quoted(&self.ended)),
+                "there are: succeeded failed",
+            )
+        })?;
+        let run = run_id(&self.run)?;
+        Ok((Act::Resolve { run, ended }, self.note))
+    }
+}
+
+/// What `/v1/unskip` is asked for: a wish is named as it was said, or all are taken back.
+pub(super) fn unskip(text: &[u8]) -> Result<(Act, Option<String>), Wrong> {
+    let asked: SkipBody = body(text)?;
+    let act = Act::Unskip {
+        what: which(&asked)?,
+        schedule: named(&asked.schedule, ScheduleName::new)?,
+        set: asked.set.map(|set| named(&set, SetName::new)).transpose()?,
+    };
+    Ok((act, asked.note))
+}
+
+/// What `/v1/retry`, `/v1/rerun` and `/v1/backfill` are asked for.
+pub(super) fn again(asked: AgainBody, how: How) -> Result<(Act, Option<String>), Wrong> {
+    if asked.queue && how != How::Retry {
         return Err(bad(
-            "queue and anyway exclude each other",
-            "queue waits for its turn, anyway runs beside the live run",
+            "queue is for retry only",
+            "reruns and backfills always wait for their turn",
         ));
     }
+    not_both(asked.queue, asked.anyway)?;
+    let act = Act::Again(Again {
+        run: run_id(&asked.run)?,
+        how,
+        queue: asked.queue,
+        anyway: asked.anyway,
+        even_paused: asked.even_paused,
+    });
+    Ok((act, asked.note))
+}
+
+fn not_both(queue: bool, anyway: bool) -> Result<(), Wrong> {
+    match queue && anyway {
+        false => Ok(()),
+        true => Err(bad(
+            "queue and anyway exclude each other",
+            "queue waits for its turn, anyway runs beside the live run",
+        )),
+    }
+}
+
+fn scope(schedule: Option<String>) -> Result<Scope, Wrong> {
+    let schedule = schedule.map(|name| named(&name, ScheduleName::new));
+    Ok(schedule.transpose()?.map_or(Scope::All, Scope::Schedule))
+}
+
+/// The occurrences that are meant, when they are named.
+fn which(asked: &SkipBody) -> Result<Option<SkipWhat>, Wrong> {
+    let next = asked.next.map(SkipWhat::Next);
+    let on = asked.on.as_deref().map(|text| date("on", text));
+    let on = on.transpose()?.map(SkipWhat::On);
+    let at = asked.at.as_deref().map(time).transpose()?.map(SkipWhat::At);
+    let mut all = [next, on, at].into_iter().flatten();
+    match (all.next(), all.next()) {
+        (what, None) => Ok(what),
+        (_, Some(_)) => Err(bad(
+            "next, on and at exclude each other",
+            "ask twice for two wishes",
+        )),
+    }
+}
+
+/// What `/v1/fire` is asked for.
+pub(super) fn fire_request(text: &[u8]) -> Result<FireRequest, Wrong> {
+    let asked: FireBody = body(text)?;
+    not_both(asked.queue, asked.anyway)?;
     Ok(FireRequest {
         schedule: named(&asked.schedule, ScheduleName::new)?,
         set: asked.set.map(|set| named(&set, SetName::new)).transpose()?,
         key: named(&asked.key, ClientKey::new)?,
         overrides: asked.parameters,
-        as_of: asked.as_of.map(|text| date(&text)).transpose()?,
+        as_of: asked.as_of.map(|text| date("as_of", &text)).transpose()?,
         queue: asked.queue,
         anyway: asked.anyway,
-        even_paused: false,
+        even_paused: asked.even_paused,
     })
 }
 
-fn date(text: &str) -> Result<civil::Date, Wrong> {
+fn date(key: &str, text: &str) -> Result<civil::Date, Wrong> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let date = text.parse().ok().filter(|_| plain);
     date.ok_or_else(|| {
         bad(
-            format!("as_of: {} is not a date", quoted(text)),
+            format!("{key}: {} is not a date", quoted(text)),
             "write it as 2026-02-03",
         )
     })
@@ -166,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_body_says_what_is_wrong_with_it() {
-        let wrong = |body: &str| fire_request(body.as_bytes()).unwrap_err().view.error;
+        let wrong = |body: &str| fire_request(body.as_bytes()).unwrap_err().view.message;
         assert!(wrong("{").contains("not what is asked for"));
         assert!(wrong(r#"{"schedule":"a"}"#).contains("key"));
         assert!(wrong(r#"{"schedule":"a b","key":"k"}"#).contains("not a name"));

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::wire::{ErrorView, FireBody, FiredView, FollowLine, StatusView};
+use super::wire::{ActedView, ErrorView, FireBody, FiredView, FollowLine, StatusView};
 use crate::sched::id::RunId;
 
 /// A connection must be made within this.
@@ -49,7 +49,7 @@ pub enum ClientError {
     #[error("the daemon's answer was lost: {0}")]
     Lost(String),
     /// The daemon says no.
-    #[error("{}", .view.error)]
+    #[error("{}", .view.message)]
     Refused {
         /// The status: 409 for a run that is refused, 404 for a run that is not there, 503 for a daemon that cannot,
         /// 504 for one that did not decide in time and may yet.
@@ -84,6 +84,13 @@ impl Client {
     /// Asks for a run. After [`ClientError::Lost`] the same body may be sent again: its key never makes a second run.
     pub async fn fire(&self, body: &FireBody) -> Result<FiredView, ClientError> {
         self.ask(Method::POST, "/v1/fire", encoded(body)?).await
+    }
+
+    /// Asks for an act by the path of its route, `pause`, `retry` …, with its body. After [`ClientError::Lost`] the same may
+    /// be asked again: what was done is answered, not done twice.
+    pub async fn act(&self, route: &str, body: &impl Serialize) -> Result<ActedView, ClientError> {
+        let path = format!("/v1/{route}");
+        self.ask(Method::POST, &path, encoded(body)?).await
     }
 
     /// Follows a run: everything on record about it, then what is added, until it is finished.

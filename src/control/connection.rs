@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::Listener;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -18,6 +18,8 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
+
+use super::caller::FromCaller;
 
 /// Connections at once of one listener; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -38,12 +40,11 @@ pub(super) struct Ends {
 }
 
 /// Accepts until told to stop; every connection is a task of its own.
-pub(super) async fn accept(
-    mut listener: impl Listener,
-    router: Router,
-    tasks: TaskTracker,
-    ends: Ends,
-) {
+pub(super) async fn accept<L>(mut listener: L, router: Router, tasks: TaskTracker, ends: Ends)
+where
+    L: Listener,
+    L::Io: FromCaller,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut next = async || {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -57,7 +58,8 @@ pub(super) async fn accept(
         let Some((place, stream)) = accepted else {
             return;
         };
-        tasks.spawn(serve(stream, place, router.clone(), ends.clone()));
+        let router = router.clone().layer(Extension(stream.caller()));
+        tasks.spawn(serve(stream, place, router, ends.clone()));
     }
 }
 

@@ -1,30 +1,43 @@
-//! What a loopback address lets through. Any page in a browser can send requests to it, so a request must only read and
-//! must name the loopback: a name that an attacker points at it does not.
+//! What a loopback address lets through. Every user of the machine can reach it, and any page in a browser can send
+//! requests to it: so a request must carry the token, which no page can, and must name the loopback, which a name that an
+//! attacker points at it does not.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::wrong::wrong;
+use super::token;
+use super::wrong::{Code, wrong};
+use crate::secret::Secret;
 
-/// Lets through what reads and names the loopback.
-pub(super) async fn only_reading(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+/// What is asked without a token: whether all is well.
+const OPEN: &str = "/healthz";
+
+/// Lets through what names the loopback and carries the token.
+pub(super) async fn guarded(
+    State(token): State<Arc<Secret>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !names_the_loopback(request.uri(), request.headers()) {
         return wrong(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "this address only reads",
-            "runs are asked for over the unix socket: nightcall fire",
+            Code::Forbidden,
+            "the request does not name a loopback address",
+            "use http://127.0.0.1 or http://localhost; a proxy in front must set the Host header to one of them",
         )
         .into_response();
     }
-    if !names_the_loopback(request.uri(), request.headers()) {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    let opens = shown.is_some_and(|shown| token::opens(&token, shown.as_bytes()));
+    if !opens && request.uri().path() != OPEN {
         return wrong(
-            StatusCode::FORBIDDEN,
-            "the request does not name a loopback address",
-            "use http://127.0.0.1 or http://localhost; a proxy in front must set the Host header to one of them",
+            Code::Unauthorized,
+            "this address asks for the token",
+            "send Authorization: Bearer TOKEN; `nightcall status --token` shows it",
         )
         .into_response();
     }

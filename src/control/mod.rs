@@ -1,18 +1,22 @@
-//! The local API of a running daemon: a unix socket, and a read-only loopback address when asked for.
+//! The local API of a running daemon: a unix socket, and a loopback address when asked for.
 //!
-//! `api.rs` has the routes and what they answer, `asked.rs` reads what was asked, `follow.rs` is the one answer that goes
-//! on, `connection.rs` has the limits of a connection, `loopback.rs` guards the loopback address, `socket.rs` is the
-//! socket as a file, `wire.rs` every JSON object, `client.rs` the other end.
+//! `api.rs` has the routes that read, `acting.rs` those that act, `asked.rs` reads what was asked, `follow.rs` is the one
+//! answer that goes on, `connection.rs` has the limits of a connection, `caller.rs` says who is at its other end,
+//! `loopback.rs` guards the loopback address with the `token.rs`, `socket.rs` is the socket as a file, `wire.rs` every
+//! JSON object, `client.rs` the other end.
 //!
-//! Invariant: nothing here decides. Runs are asked for through the [`DaemonHandle`]; everything else only reads.
+//! Invariant: nothing here decides. Whatever is to be done is asked for through the [`DaemonHandle`].
 
+mod acting;
 mod api;
 mod asked;
+pub mod caller;
 pub mod client;
 mod connection;
 mod follow;
 mod loopback;
 mod socket;
+pub mod token;
 pub mod wire;
 mod wrong;
 
@@ -22,14 +26,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware;
 use tokio::net::UnixListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::daemon::{DaemonHandle, Zones};
+use crate::daemon::{DaemonHandle, Replacement, Zones};
+use crate::secret::Secret;
 use crate::store::Store;
+
+pub use wrong::Code;
 
 use connection::Ends;
 use socket::SocketFile;
@@ -46,6 +54,27 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// Zones by name.
     pub zone: Zones,
+    /// Reads the configuration again.
+    pub reload: Reload,
+}
+
+/// Reads the configuration again; takes its time.
+pub type Reload = Arc<dyn Fn() -> Reread + Send + Sync>;
+
+/// The configuration, read again.
+pub struct Reread {
+    /// What the daemon takes in place of what it has.
+    pub new: Replacement,
+    /// What else whoever asked should know.
+    pub notes: Vec<String>,
+}
+
+/// A loopback address, and the token that it asks for.
+pub struct Loopback {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// What a request must carry.
+    pub token: Secret,
 }
 
 /// Why the API cannot be served: a sentence with a remedy.
@@ -63,11 +92,10 @@ pub enum BindError {
 }
 
 /// A listening API. Dropping it takes the socket away.
-#[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
     file: SocketFile,
-    http: Option<TcpListener>,
+    http: Option<(TcpListener, Secret)>,
 }
 
 impl Server {
@@ -76,12 +104,13 @@ impl Server {
     ///
     /// # Errors
     /// Nothing is left behind, and a live socket is left alone.
-    pub fn bind(socket: &Path, http: Option<SocketAddr>) -> Result<Self, BindError> {
+    pub fn bind(socket: &Path, http: Option<Loopback>) -> Result<Self, BindError> {
         let (listener, file) = socket::listen(socket).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => BindError::Held(error),
             _ => BindError::Socket(error),
         })?;
-        let http = http.map(listen_on).transpose().map_err(BindError::Http)?;
+        let listening = |http: Loopback| Ok((listen_on(http.address)?, http.token));
+        let http = http.map(listening).transpose().map_err(BindError::Http)?;
         Ok(Self {
             listener,
             file,
@@ -89,9 +118,9 @@ impl Server {
         })
     }
 
-    /// The loopback address that answers reading requests, when there is one.
+    /// The loopback address, when there is one.
     pub fn http(&self) -> Option<SocketAddr> {
-        self.http.as_ref()?.local_addr().ok()
+        self.http.as_ref()?.0.local_addr().ok()
     }
 
     /// Answers until told to stop; takes the socket away at the end.
@@ -106,29 +135,29 @@ impl Server {
             stop: stop.clone(),
             cut: CancellationToken::new(),
         };
-        let door = api::Door::new(api, stop.clone());
-        let router = api::acting(door.clone());
+        let routes = api::routes(api::Door::new(api, stop.clone()));
         tasks.spawn(connection::accept(
             listener,
-            router,
+            routes.clone(),
             tasks.clone(),
             ends.clone(),
         ));
-        match http.map(tokio::net::TcpListener::from_std) {
-            None => {}
-            Some(Ok(listener)) => {
-                if let Ok(address) = listener.local_addr() {
-                    info!(%address, "the reading part of the local API is also there");
+        if let Some((listener, token)) = http {
+            let guard = middleware::from_fn_with_state(Arc::new(token), loopback::guarded);
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    if let Ok(address) = listener.local_addr() {
+                        info!(%address, "the local API is also there");
+                    }
+                    tasks.spawn(connection::accept(
+                        listener,
+                        routes.layer(guard),
+                        tasks.clone(),
+                        ends.clone(),
+                    ));
                 }
-                let router = api::reading(door);
-                tasks.spawn(connection::accept(
-                    listener,
-                    router,
-                    tasks.clone(),
-                    ends.clone(),
-                ));
+                Err(error) => warn!(%error, "the address of `http` cannot be served"),
             }
-            Some(Err(error)) => warn!(%error, "the address of `http` cannot be served"),
         }
         stop.cancelled().await;
         drop(file);
@@ -146,7 +175,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("http {address} is not a loopback address, and the API asks for no password"),
+            format!("http {address} is not a loopback address, and the API speaks no TLS"),
         ));
     }
     let listener = TcpListener::bind(address).map_err(explained)?;

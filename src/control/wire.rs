@@ -1,10 +1,11 @@
 //! The JSON objects that leave nightcall: what `--json` prints and what the local API answers. Field names are stable
 //! from the first version; a field may be added, never renamed.
 
+mod acts;
 mod status;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::sched::fault::Fault;
 use crate::sched::notice::Notice;
@@ -13,7 +14,14 @@ use crate::sched::run::{Record, Run};
 use crate::sched::time::{TimeZone, Timestamp};
 use crate::store::Story;
 
-pub use status::{ComingView, ConnectionView, HealthView, OccupiedView, OutageView, StatusView};
+pub use acts::{
+    ActedView, AgainBody, CancelBody, FireBody, FiredView, PauseBody, ReloadBody, ResolveBody,
+    ResumeBody, SkipBody,
+};
+pub use status::{
+    ComingView, ConnectionView, HealthView, OccupiedView, OutageView, PauseView, SkipView,
+    StatusView,
+};
 
 /// One run, as `runs` and `show` print it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,43 +124,13 @@ pub struct StoryView {
     pub notices: Vec<NoticeView>,
 }
 
-/// A request for a run by hand.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FireBody {
-    /// Which schedule.
-    pub schedule: String,
-    /// Which set; may be left out when there is only one.
-    #[serde(default)]
-    pub set: Option<String>,
-    /// A random text; the same key never makes a second run.
-    pub key: String,
-    /// Values in place of the configured ones.
-    #[serde(default)]
-    pub parameters: Map<String, Value>,
-    /// The civil date that the run is for.
-    #[serde(default)]
-    pub as_of: Option<String>,
-    /// Wait behind a busy series.
-    #[serde(default)]
-    pub queue: bool,
-    /// Run beside a busy series.
-    #[serde(default)]
-    pub anyway: bool,
-}
-
-/// The answer to [`FireBody`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FiredView {
-    /// The run that was made.
-    pub run: String,
-}
-
 /// What went wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
-    /// One sentence.
-    pub error: String,
+    /// One word that programs may rely on.
+    pub code: String,
+    /// One sentence, or all the problems of a configuration.
+    pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -333,10 +311,14 @@ mod tests {
     #[test]
     fn lines_of_a_following_are_told_apart_by_their_one_key() {
         let error = ErrorView {
-            error: "gone".to_owned(),
+            code: "not_found".to_owned(),
+            message: "gone".to_owned(),
             hint: None,
         };
         let line = serde_json::to_string(&FollowLine::Error(error)).unwrap();
-        assert_eq!(line, r#"{"error":{"error":"gone","hint":null}}"#);
+        assert_eq!(
+            line,
+            r#"{"error":{"code":"not_found","message":"gone","hint":null}}"#
+        );
     }
 }

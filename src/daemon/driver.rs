@@ -20,7 +20,7 @@ use super::observe::Observer;
 use super::patience::{BEAT, patiently};
 use super::perform::Performer;
 use super::{DaemonError, Plan};
-use crate::sched::act::Acted;
+use crate::sched::act::{Act, Acted};
 use crate::sched::id::RunId;
 use crate::sched::run::Origin;
 use crate::sched::scheduler::Scheduler;
@@ -137,6 +137,8 @@ impl Driver {
         generation: u32,
     ) -> Result<(), StoreError> {
         let mut new = None;
+        // Whoever changed how things stand looks at once.
+        let shown = !matches!(*wanted, Wanted::Act(Act::Again(_) | Act::Cancel { .. }));
         let input = match *wanted {
             Wanted::Act(act) => {
                 let known = match act.run() {
@@ -177,6 +179,7 @@ impl Driver {
             self.plan = plan;
             self.performer.exchange(clients);
         }
+        self.reported = self.reported.filter(|_| !shown);
         self.release(scheduler, changes, step.effects).await
     }
 

@@ -445,7 +445,28 @@ fn a_configuration_that_is_not_there_is_a_wrong_configuration() {
 fn the_help_of_every_command_has_examples_and_fits_80_columns() {
     let desk = Desk::new();
     let commands = [
-        "daemon", "check", "next", "fire", "runs", "show", "why", "status", "sandbox", "demo",
+        "daemon",
+        "check",
+        "next",
+        "fire",
+        "runs",
+        "show",
+        "why",
+        "status",
+        "sandbox",
+        "demo",
+        "pause",
+        "resume",
+        "skip",
+        "unskip",
+        "cancel",
+        "retry",
+        "rerun",
+        "backfill",
+        "resolve",
+        "reload",
+        "completions",
+        "man",
     ];
     let listed = desk.typed("--help").ends(0).out;
     for name in commands {

@@ -184,6 +184,7 @@ fn runs_as_json_are_one_object_a_line_with_the_stable_fields() {
         "job",
         "submitted",
         "finished",
+        "resolved",
         "fault",
         "query",
         "parameters",
@@ -269,7 +270,7 @@ fn show_as_json_adds_the_events_and_the_notices() {
     assert_eq!(what, ["planned", "submitting", "accepted", "finished"]);
     assert_eq!(story["notices"][0]["kind"], "failed");
     assert_eq!(story["fault"]["location"], "query");
-    assert_eq!(fields(&story).len(), 18);
+    assert_eq!(fields(&story).len(), 19);
 }
 
 // ---- why -------------------------------------------------------------------------------------------------------------

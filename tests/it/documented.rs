@@ -151,3 +151,67 @@ fn the_example_keeps_to_toml_1_0() {
         );
     }
 }
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What `docs/api.md` says.
+fn api_page() -> String {
+    std::fs::read_to_string(root().join("docs/api.md")).unwrap()
+}
+
+#[test]
+fn every_route_of_the_local_api_is_documented() {
+    let page = api_page();
+    let mut routes = 0;
+    for file in ["api.rs", "acting.rs"] {
+        let source = std::fs::read_to_string(root().join("src/control").join(file)).unwrap();
+        for line in source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(".route(\""))
+        {
+            let (path, rest) = line.split_once('"').unwrap();
+            let method = if rest.contains("post(") {
+                "POST"
+            } else {
+                "GET"
+            };
+            let heading = format!("### {method} {path}\n");
+            assert!(
+                page.contains(&heading),
+                "docs/api.md has no heading {heading:?}"
+            );
+            routes += 1;
+        }
+    }
+    assert!(
+        routes >= 16,
+        "only {routes} routes were found: is the form of the source another?"
+    );
+}
+
+#[test]
+fn every_field_and_code_of_the_local_api_is_documented() {
+    let page = api_page();
+    for file in ["wire.rs", "wire/acts.rs", "wire/status.rs"] {
+        let source = std::fs::read_to_string(root().join("src/control").join(file)).unwrap();
+        let fields = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("    pub "))
+            .filter(|line| !line.starts_with("fn "));
+        let mut seen = 0;
+        for field in fields.filter_map(|line| line.split_once(": ").map(|(name, _)| name)) {
+            let flattened = file == "wire.rs" && field == "run";
+            assert!(
+                flattened || page.contains(&format!("`{field}`")),
+                "{file}: `{field}` is not in docs/api.md"
+            );
+            seen += 1;
+        }
+        assert!(seen > 5, "{file}: only {seen} fields were found");
+    }
+    for (_, word, status) in nightcall::control::Code::ALL {
+        assert!(page.contains(&format!("| `{word}` | {status} |")), "{word}");
+    }
+}

@@ -17,6 +17,7 @@ mod hostile;
 mod migrations;
 mod network;
 mod operations;
+mod operator;
 mod sandbox;
 mod sqlite_file;
 mod store_conformance;

@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "daemon",
         &["sched", "store", "warehouse", "notify", "systemd"],
     ),
-    ("control", &["sched", "store", "daemon"]),
+    ("control", &["sched", "store", "daemon", "secret"]),
     (
         "cli",
         &[
@@ -74,6 +74,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["control", "sandbox"]),
     ("bytes", &["control", "sandbox", "warehouse/carto"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("comfy_table", &["cli"]),
     ("http_body_util", &["control", "sandbox"]),
     ("hyper", &["control", "sandbox"]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::Status;
+use crate::sched::act::{Pause, Scope, Skip, SkipWhat};
 use crate::sched::scheduler::ConnectionStatus;
 
 /// How the daemon stands.
@@ -49,6 +50,12 @@ pub struct StatusView {
     pub occupied: Vec<OccupiedView>,
     /// The connections.
     pub connections: Vec<ConnectionView>,
+    /// Pauses that are in force.
+    #[serde(default)]
+    pub pauses: Vec<PauseView>,
+    /// Coming occurrences that are not to run.
+    #[serde(default)]
+    pub skips: Vec<SkipView>,
     /// Answers of the vendor that nobody waited for.
     pub strays: u64,
     /// Things that must not happen and did.
@@ -64,6 +71,40 @@ pub struct ComingView {
     pub set: String,
     /// When, UTC, before jitter.
     pub at: String,
+}
+
+/// A pause that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseView {
+    /// The schedule; null for everything.
+    pub schedule: Option<String>,
+    /// Since when, UTC.
+    pub since: String,
+    /// When it ends by itself, UTC; null when it does not.
+    pub until: Option<String>,
+    /// Who asked for it.
+    pub who: String,
+    /// Why.
+    pub note: Option<String>,
+}
+
+/// A wish to skip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkipView {
+    /// Its schedule.
+    pub schedule: String,
+    /// Its parameter set.
+    pub set: String,
+    /// How many of the next ones; null when it names which.
+    pub next: Option<u32>,
+    /// All of this nominal date.
+    pub on: Option<String>,
+    /// The one at this instant, UTC.
+    pub at: Option<String>,
+    /// Who asked for it.
+    pub who: String,
+    /// Why.
+    pub note: Option<String>,
 }
 
 /// A series whose last run is lost and whose job may live.
@@ -170,6 +211,8 @@ impl StatusView {
                 .iter()
                 .map(ConnectionView::of)
                 .collect(),
+            pauses: scheduler.pauses.iter().map(PauseView::of).collect(),
+            skips: scheduler.skips.iter().map(SkipView::of).collect(),
             strays: scheduler.strays,
             bugs: scheduler.bugs,
         }
@@ -190,6 +233,42 @@ fn clock_word(status: &Status) -> &'static str {
 /// Seconds, to the millisecond: nobody reads more.
 fn seconds(d: Duration) -> f64 {
     (d.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+impl PauseView {
+    /// The view of a pause.
+    pub fn of(pause: &Pause) -> Self {
+        Self {
+            schedule: match &pause.scope {
+                Scope::All => None,
+                Scope::Schedule(name) => Some(name.to_string()),
+            },
+            since: pause.since.to_string(),
+            until: pause.until.map(|t| t.to_string()),
+            who: pause.by.who().to_owned(),
+            note: pause.by.note().map(str::to_owned),
+        }
+    }
+}
+
+impl SkipView {
+    /// The view of a wish.
+    pub fn of(skip: &Skip) -> Self {
+        let (next, on, at) = match skip.what {
+            SkipWhat::Next(n) => (Some(n), None, None),
+            SkipWhat::On(date) => (None, Some(date.to_string()), None),
+            SkipWhat::At(instant) => (None, None, Some(instant.to_string())),
+        };
+        Self {
+            schedule: skip.series.schedule.to_string(),
+            set: skip.series.set.to_string(),
+            next,
+            on,
+            at,
+            who: skip.by.who().to_owned(),
+            note: skip.by.note().map(str::to_owned),
+        }
+    }
 }
 
 impl ConnectionView {

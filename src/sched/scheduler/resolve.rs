@@ -52,7 +52,8 @@ impl Scheduler {
             state,
             RunState::InDoubt { .. } | RunState::Cancelling { .. }
         );
-        if !unknown && !(blocked && matches!(state, RunState::Running { .. })) {
+        let stands_still = blocked && matches!(state, RunState::Running { .. });
+        if !(unknown || stands_still) {
             return refuse(
                 format!(
                     "{id} is {} and is watched: its end will be known",

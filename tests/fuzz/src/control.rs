@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nightcall::config;
-use nightcall::control::{Api, Server};
+use nightcall::control::{Api, Loopback, Reread, Server};
 use nightcall::daemon::{ChoreSettings, Clock, Daemon, Parts, Plan};
 use nightcall::sched::call::{Submission, Target};
 use nightcall::sched::id::JobId;
 use nightcall::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
 use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp};
+use nightcall::secret::Secret;
 use nightcall::store::Store;
 use nightcall::systemd::Notifier;
 use nightcall::warehouse::{Heard, JobClient, Reply};
@@ -195,12 +196,20 @@ async fn start(
     };
     let (daemon, handle) = Daemon::new(parts).await.expect("the store is free");
     let any = "127.0.0.1:0".parse().expect("it is an address");
+    let any = Loopback {
+        address: any,
+        token: Secret::new("only the holder of this may act".to_owned()).expect("it is one"),
+    };
     let server = Server::bind(&folder.path().join("n.sock"), Some(any)).expect("it can listen");
     let http = server.http().expect("it listens there");
     let api = Api {
         handle,
         store,
         zone,
+        reload: Arc::new(|| Reread {
+            new: Err("there is nothing to read".to_owned()),
+            notes: Vec::new(),
+        }),
     };
     let daemon = tokio::spawn(async move { daemon.run().await.expect("the daemon runs") });
     let server = tokio::spawn(server.run(api, stop));
@@ -379,6 +388,6 @@ fn sound(data: &[u8], answer: Option<&Answer>, acts: bool) {
         .unwrap_or_else(|error| panic!("not JSON: {error}: {}", answer.words()));
     if answer.status >= 400 && answer.status != 503 {
         let told = |key: &str| body[key].as_str().is_some_and(|text| !text.is_empty());
-        assert!(told("error") && told("hint"), "{body}");
+        assert!(told("message") && told("code") && told("hint"), "{body}");
     }
 }

@@ -1,10 +1,11 @@
 //! What the routes answer.
 
+use nightcall::control::Code;
 use nightcall::control::client::ClientError;
 use nightcall::control::wire::{FireBody, FollowLine, RunView};
 use serde_json::json;
 
-use super::world::{Life, World, body, in_time, over_socket, over_tcp};
+use super::world::{Life, World, body, in_time, over_socket, over_tcp, without_token};
 
 fn whats(lines: &[FollowLine]) -> Vec<String> {
     lines
@@ -12,14 +13,14 @@ fn whats(lines: &[FollowLine]) -> Vec<String> {
         .map(|line| match line {
             FollowLine::Event(event) => event.what.clone(),
             FollowLine::Run(run) => format!("run {}", run.outcome.clone().unwrap()),
-            FollowLine::Error(error) => format!("error {}", error.error),
+            FollowLine::Error(error) => format!("error {}", error.message),
         })
         .collect()
 }
 
 fn refusal(error: ClientError) -> (u16, String, String) {
     match error {
-        ClientError::Refused { status, view } => (status, view.error, view.hint.unwrap()),
+        ClientError::Refused { status, view } => (status, view.message, view.hint.unwrap()),
         other => panic!("{other:?}"),
     }
 }
@@ -293,31 +294,30 @@ async fn whatever_fails_says_why_and_what_to_do() {
         assert_eq!(answer.status, *status, "{line}: {}", answer.body);
         let view = answer.json();
         let said = |key: &str| view[key].as_str().is_some_and(|text| !text.is_empty());
-        assert!(said("error") && said("hint"), "{line}: {view}");
+        assert!(
+            said("code") && said("message") && said("hint"),
+            "{line}: {view}"
+        );
+        let known = Code::ALL.iter().find(|(_, word, _)| view["code"] == **word);
+        assert_eq!(known.map(|(.., status)| status), Some(status), "{view}");
     }
     assert_eq!(world.jobs(), 0);
     life.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_loopback_address_only_reads_and_only_by_its_own_name() {
+async fn the_loopback_address_asks_for_the_token_and_for_its_own_name() {
     let world = World::new().await;
     let life = world.start().await;
-    for line in [
-        "POST /v1/fire",
-        "POST /v1/status",
-        "DELETE /v1/runs",
-        "PUT /healthz",
-    ] {
-        let answer = over_tcp(life.http, line, "localhost").await;
-        assert_eq!(answer.status, 405, "{line}: {}", answer.body);
+    for line in ["GET /v1/status", "POST /v1/fire", "GET /v1/nothing"] {
+        let answer = without_token(life.http, line, "localhost").await;
+        assert_eq!(answer.status, 401, "{line}: {}", answer.body);
+        assert!(answer.body.contains("status --token"), "{}", answer.body);
+        let wrong = "localhost\r\nauthorization: Bearer x";
+        assert_eq!(without_token(life.http, line, wrong).await.status, 401);
     }
-    assert_eq!(
-        over_tcp(life.http, "GET /v1/fire", "localhost")
-            .await
-            .status,
-        404
-    );
+    let open = without_token(life.http, "GET /healthz", "localhost").await;
+    assert_eq!(open.status, 200, "{}", open.body);
     for host in ["evil.example", "127.0.0.1.evil.example", "0.0.0.0"] {
         let answer = over_tcp(life.http, "GET /v1/status", host).await;
         assert_eq!(answer.status, 403, "{host}: {}", answer.body);
@@ -325,6 +325,12 @@ async fn the_loopback_address_only_reads_and_only_by_its_own_name() {
     }
     let answer = over_tcp(life.http, "GET /v1/status", "localhost:7070").await;
     assert_eq!(answer.status, 200);
+    let answer = over_tcp(life.http, "POST /v1/pause", "localhost").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let status = over_tcp(life.http, "GET /v1/status", "localhost")
+        .await
+        .json();
+    assert_eq!(status["pauses"][0]["who"], json!("the holder of the token"));
     life.stop().await;
 }
 

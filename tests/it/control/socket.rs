@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
-use nightcall::control::{BindError, Server};
+use nightcall::control::{BindError, Loopback, Server};
+use nightcall::secret::Secret;
 
 #[tokio::test]
 async fn the_owner_and_the_group_may_use_it_and_it_goes_with_its_server() {
@@ -33,7 +34,7 @@ async fn a_live_socket_is_refused_and_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("n.sock");
     let first = Server::bind(&path, None).unwrap();
-    let error = Server::bind(&path, None).unwrap_err();
+    let error = Server::bind(&path, None).err().unwrap();
     assert!(matches!(error, BindError::Held(_)), "{error:?}");
     assert!(
         error.to_string().contains("another daemon listens"),
@@ -48,7 +49,7 @@ async fn what_is_not_a_socket_is_never_touched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("n.sock");
     fs::write(&path, "precious").unwrap();
-    let error = Server::bind(&path, None).unwrap_err();
+    let error = Server::bind(&path, None).err().unwrap();
     assert!(error.to_string().contains("is not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
@@ -57,13 +58,13 @@ async fn what_is_not_a_socket_is_never_touched() {
 async fn a_path_that_cannot_be_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let long = folder.path().join("x".repeat(120));
-    let error = Server::bind(&long, None).unwrap_err();
+    let error = Server::bind(&long, None).err().unwrap();
     assert!(
         error.to_string().contains("has at most 107 bytes"),
         "{error}"
     );
     let nowhere = folder.path().join("missing/n.sock");
-    let error = Server::bind(&nowhere, None).unwrap_err();
+    let error = Server::bind(&nowhere, None).err().unwrap();
     assert!(
         error.to_string().contains("missing does not exist"),
         "{error}"
@@ -87,7 +88,11 @@ async fn somebody_elses_socket_is_not_taken_away() {
 async fn only_the_loopback_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("n.sock");
-    let error = Server::bind(&path, Some("0.0.0.0:0".parse().unwrap())).unwrap_err();
+    let anywhere = Loopback {
+        address: "0.0.0.0:0".parse().unwrap(),
+        token: Secret::new("token".to_owned()).unwrap(),
+    };
+    let error = Server::bind(&path, Some(anywhere)).err().unwrap();
     assert!(
         error.to_string().contains("not a loopback address"),
         "{error}"

@@ -11,10 +11,11 @@ use nightcall::cli::serve;
 use nightcall::config::{self, Config};
 use nightcall::control::client::Client;
 use nightcall::control::wire::{FireBody, FollowLine, StatusView};
-use nightcall::control::{Api, Server};
+use nightcall::control::{Api, Loopback, Reread, Server};
 use nightcall::daemon::{ChoreSettings, Daemon, Parts, Plan, SystemClock};
 use nightcall::sandbox::{Ending, Procedure, Sandbox, Scenario, Script};
 use nightcall::sched::id::RunId;
+use nightcall::secret::Secret;
 use nightcall::systemd::Notifier;
 use nightcall::zones::Zones;
 use tempfile::TempDir;
@@ -24,6 +25,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::runs::chores;
+
+/// What the loopback address asks for.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -180,13 +184,20 @@ impl World {
             stop: stop.clone(),
         };
         let (daemon, handle) = Daemon::new(parts).await.unwrap();
-        let http = Some("127.0.0.1:0".parse().unwrap());
+        let http = Some(Loopback {
+            address: "127.0.0.1:0".parse().unwrap(),
+            token: Secret::new(TOKEN.to_owned()).unwrap(),
+        });
         let server = Server::bind(self.socket(), http).unwrap();
         let http = server.http().unwrap();
         let api = Api {
             handle,
             store,
             zone,
+            reload: Arc::new(|| Reread {
+                new: Err("nothing is read here".to_owned()),
+                notes: Vec::new(),
+            }),
         };
         Life {
             http,
@@ -292,7 +303,14 @@ fn request(line: &str, host: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// With the token.
 pub(super) async fn over_tcp(address: SocketAddr, line: &str, host: &str) -> Raw {
+    let host = format!("{host}\r\nauthorization: Bearer {TOKEN}");
+    without_token(address, line, &host).await
+}
+
+/// Without a token, unless `host` goes on with one.
+pub(super) async fn without_token(address: SocketAddr, line: &str, host: &str) -> Raw {
     let stream = TcpStream::connect(address).await.unwrap();
     exchange(stream, &request(line, host, b"")).await
 }

@@ -112,9 +112,15 @@ impl World {
     pub(crate) async fn start(&self) -> Night {
         let stop = CancellationToken::new();
         let config = self.config();
-        let running = Running::start(&config, &self.zones, false, stop.clone())
-            .await
-            .unwrap_or_else(|failure| panic!("{failure}"));
+        let running = Running::start(
+            &config,
+            vec![self.file("nightcall.toml")],
+            &self.zones,
+            false,
+            stop.clone(),
+        )
+        .await
+        .unwrap_or_else(|failure| panic!("{failure}"));
         let handle = running.handle();
         let task = tokio::spawn(async move { running.ended().await.unwrap() });
         Night {
