@@ -21,8 +21,10 @@ pub mod run;
 pub mod schedule;
 pub mod scheduler;
 pub mod step;
+pub mod template;
 pub mod time;
 pub mod trigger;
+pub mod written;
 
 pub use scheduler::Scheduler;
 pub use step::{Change, Effect, Input, Step};
