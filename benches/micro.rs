@@ -256,7 +256,11 @@ fn pending(definition: &Arc<Definition>, number: i64) -> Run {
     let at = instant(0) + Duration::from_secs(number.unsigned_abs());
     Run::pending(
         RunId::planned(definition.series.clone(), at),
-        (at.to_zoned(TimeZone::UTC).datetime(), Fold::First),
+        (
+            at.to_zoned(TimeZone::UTC).datetime(),
+            Fold::First,
+            &TimeZone::UTC,
+        ),
         at,
         Origin::Planned,
         Arc::clone(definition),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::select::{self, Selector};
-use super::words;
+use super::{rendered, words};
 use crate::config::{self, Config, Problem, Problems, Schedule};
 use crate::sched::id::SetName;
 use crate::sched::schedule::Definition;
@@ -215,7 +215,7 @@ fn in_full(config: &Config, schedule: &Schedule, set: Option<&SetName>, now: Tim
     }
     let width = shown.iter().map(|d| d.series.set.as_str().len()).max();
     for definition in &shown {
-        let with = words::parameters(&definition.parameters);
+        let with = words::parameters(definition.parameters.values());
         match definition.series.set.as_str() {
             "default" => add("with", with),
             set => add("set", format!("{set:<0$}  {with}", width.unwrap_or(0))),
@@ -223,12 +223,46 @@ fn in_full(config: &Config, schedule: &Schedule, set: Option<&SetName>, now: Tim
     }
     if schedule.enabled {
         add("next", coming(schedule, NEXT, now));
+        for (set, line) in sends(schedule, &shown, now) {
+            add(
+                "sends",
+                match set {
+                    "default" => line,
+                    set => format!("{set:<0$}  {line}", width.unwrap_or(0)),
+                },
+            );
+        }
         for note in schedule.trigger.notes(now, two_years_after(now)) {
             add("clock", note.text);
         }
     }
     text.push('\n');
     text
+}
+
+/// What the series with templates send for the next occurrence, each with its set.
+fn sends<'d>(
+    schedule: &Schedule,
+    shown: &[&'d Definition],
+    now: Timestamp,
+) -> Vec<(&'d str, String)> {
+    let trigger = &schedule.trigger;
+    let following = |o: &Occurrence| trigger.after(o.instant);
+    let mut coming = std::iter::successors(trigger.after(now), following);
+    let Some(next) = coming.find(|o| o.shape != Shape::NoSuchDay) else {
+        return Vec::new();
+    };
+    let of = words::nominal_offset(next.civil, next.instant, trigger.zone());
+    let when = words::nominal(next.civil, of, trigger.zone(), now);
+    let line = |definition: &&'d Definition| {
+        let rendered = rendered::for_occurrence(definition, &next, trigger.zone());
+        let filled = rendered::filled_in(definition, &rendered)?;
+        Some((
+            definition.series.set.as_str(),
+            format!("{filled} for {when}"),
+        ))
+    };
+    shown.iter().filter_map(line).collect()
 }
 
 fn told(config: &Config, connection: &str) -> String {

@@ -31,10 +31,10 @@ pub struct FireArgs {
     /// Wait until the run has ended; the exit code says how (0: it succeeded)
     #[arg(long)]
     wait: bool,
-    /// A value in place of the configured one, for this run; JSON when it reads as JSON, else text
+    /// A value in place of the configured one, for this run; JSON when it reads as JSON, else text; never a template
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     params: Vec<(String, Value)>,
-    /// The civil date that the run is for [default: today, in the schedule's zone]
+    /// The civil date that the run is for, as templates see it [default: today, in the schedule's zone]
     #[arg(long, value_name = "DATE", value_parser = date)]
     as_of: Option<civil::Date>,
     /// Wait behind a busy series instead of being refused

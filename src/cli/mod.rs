@@ -15,6 +15,7 @@ pub mod pause;
 mod progress;
 mod reach;
 pub mod reload;
+mod rendered;
 pub mod resolve;
 pub mod runs;
 pub mod sandbox;

@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
 use super::select::{self, Selector, when::When};
-use super::words;
+use super::{rendered, words};
 use crate::config::{Config, Schedule};
+use crate::sched::call::Parameters;
 use crate::sched::schedule::Definition;
 use crate::sched::time::{Timestamp, between, earlier};
 use crate::sched::trigger::{Occurrence, Shape, Trigger};
@@ -67,6 +68,7 @@ struct NextView<'a> {
     /// `first` or `second` when the clock shows the time twice, else null.
     fold: Option<&'static str>,
     note: Option<String>,
+    /// What will be sent: templates are filled in.
     parameters: Value,
 }
 
@@ -193,6 +195,15 @@ impl<'c> Line<'c> {
         })
     }
 
+    fn has_templates(&self) -> bool {
+        self.definition.parameters.has_templates()
+    }
+
+    /// What will be sent.
+    fn sends(&self) -> Arc<Parameters> {
+        rendered::for_occurrence(self.definition, &self.occurrence, self.trigger.zone())
+    }
+
     fn view(&self) -> NextView<'c> {
         let Occurrence { civil, instant, .. } = self.occurrence;
         let zone = self.trigger.zone();
@@ -203,7 +214,7 @@ impl<'c> Line<'c> {
             due: self.due.to_string(),
             fold: words::fold(civil, self.occurrence.fold, zone),
             note: note(&self.occurrence, self.due, zone),
-            parameters: self.definition.parameters.to_json(),
+            parameters: self.sends().to_json(),
         }
     }
 }
@@ -292,6 +303,7 @@ fn show(
     let zone = |line: &Line<'_>| line.trigger.spec().zone.clone();
     let first = lines.first().map(zone).unwrap_or_default();
     let one_zone = lines.iter().all(|line| line.trigger.spec().zone == first);
+    let templates = chosen.one && lines.iter().any(Line::has_templates);
     let row = |line: &Line<'_>| {
         let Occurrence { civil, instant, .. } = line.occurrence;
         let here = line.trigger.zone();
@@ -300,12 +312,17 @@ fn show(
         if !one_zone {
             nominal = format!("{nominal} {}", zone(line));
         }
-        vec![
+        let mut row = vec![
             nominal,
             line.due.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             words::series(&line.definition.series),
             note(&line.occurrence, line.due, here).unwrap_or_default(),
-        ]
+        ];
+        if templates {
+            let filled = rendered::filled_in(line.definition, &line.sends());
+            row.push(filled.unwrap_or_default());
+        }
+        row
     };
     let rows = lines.iter().take(ROWS).map(row).collect();
     let head = if one_zone {
@@ -313,14 +330,18 @@ fn show(
     } else {
         "NOMINAL".to_owned()
     };
-    context.out.table(&[&head, "DUE", "SERIES", "NOTE"], rows)?;
+    let mut heads = vec![head.as_str(), "DUE", "SERIES", "NOTE"];
+    if templates {
+        heads.push("SENDS");
+    }
+    context.out.table(&heads, rows)?;
     if lines.len() > ROWS {
         let more = format!("and more after these {ROWS}; name a nearer --until, or use --json");
         context.out.line(more)?;
     }
     if chosen.one {
         for (definition, _) in &chosen.series {
-            let with = words::parameters(&definition.parameters);
+            let with = words::parameters(definition.parameters.values());
             let series = words::series(&definition.series);
             context.out.line(format!("{series} with {with}"))?;
         }

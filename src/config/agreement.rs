@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::parameters::{Given, Set};
+use super::parameters::{Given, Listed, Set};
 use super::problem::Problem;
 use super::read::{Found, Item, Table, short};
 use super::statement::{Placeholders, Statement, argument_hint};
 use super::{raw, suggest};
+use crate::sched::template::is_template;
 
 /// The longest list of arguments that is shown whole, in bytes.
 const LONGEST_SIGNATURE: usize = 4_000;
@@ -187,10 +188,10 @@ fn every_name(shared: &Given<'_>, sets: &[Set<'_>]) -> Vec<String> {
 pub(super) fn counts_agree(
     item: &Item<'_>,
     asked: &Placeholders,
-    values: &Option<Vec<Value>>,
+    listed: &Option<Listed>,
     found: &mut Found,
 ) {
-    let Some(given) = values.as_ref().map(Vec::len) else {
+    let Some(given) = listed.as_ref().map(|listed| listed.values.len()) else {
         return;
     };
     let asked = asked.highest;
@@ -324,6 +325,9 @@ pub(super) fn mixed_types(shared: &Given<'_>, sets: &[Set<'_>], found: &mut Foun
             };
             let hint = match text.trim().parse::<f64>() {
                 Ok(_) => format!("write {key} = {}", short(text.trim())),
+                Err(_) if is_template(text) => {
+                    format!("write {key} = {{ number = \"…\" }} when it gives a number")
+                }
                 Err(_) => "give the same kind of value everywhere".to_owned(),
             };
             found.doubtful(named.item.problem(message).with_hint(hint));

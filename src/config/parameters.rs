@@ -7,9 +7,10 @@ use super::agreement::{Names, counts_agree, mixed_types, swallowed};
 use super::read::{Found, Item, Table};
 use super::source::Place;
 use super::statement::{MOST_ARGUMENTS, Statement, bigquery_call};
-use super::values::{Files, json};
+use super::values::{Files, Worth, json, list};
 use crate::sched::call::Parameters;
 use crate::sched::id::SetName;
+use crate::sched::written::{Written, pointer};
 
 /// One series of a schedule.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Series<'a> {
     /// The statement.
     pub(super) query: String,
     /// Its values.
-    pub(super) parameters: Parameters,
+    pub(super) parameters: Written,
 }
 
 /// A parameter by name.
@@ -32,6 +33,8 @@ pub(super) struct Named<'a> {
     pub(super) item: Item<'a>,
     /// `None`: something is wrong with it, and was told.
     pub(super) value: Option<Value>,
+    /// Where in the value templates stand, as JSON pointers.
+    templates: Vec<String>,
 }
 
 /// The values of a table or a list.
@@ -41,7 +44,14 @@ pub(super) enum Given<'a> {
     /// Neither table nor list, as was told.
     Wrong,
     Named(Item<'a>, Vec<Named<'a>>),
-    List(Item<'a>, Option<Vec<Value>>),
+    List(Item<'a>, Option<Listed>),
+}
+
+/// Values by position, and where in them templates stand.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) values: Vec<Value>,
+    templates: Vec<String>,
 }
 
 /// A set as it is written.
@@ -111,7 +121,7 @@ fn too_large(
             .iter()
             .map(|named| named.item.key.len() + named.value.as_ref().map_or(0, size))
             .sum(),
-        Given::List(_, Some(values)) => values.iter().map(size).sum(),
+        Given::List(_, Some(listed)) => listed.values.iter().map(size).sum(),
         _ => 0,
     };
     let repeated = statement.size() + values;
@@ -154,9 +164,9 @@ fn by_name<'a>(
 ) -> Vec<Series<'a>> {
     let names = Names::of(statement, shared, &sets);
     names.check(table, statement, shared, &sets, found);
-    let series = |name: SetName, item: Option<&Item<'a>>, own: &Given<'a>| {
+    let mut series = |name: SetName, item: Option<&Item<'a>>, own: &Given<'a>| {
         let item = item.unwrap_or(statement.item());
-        Series {
+        Some(Series {
             set: name,
             at: item.key_at,
             path: item.path.clone(),
@@ -164,14 +174,15 @@ fn by_name<'a>(
                 Statement::Procedure { name, .. } => bigquery_call(name, &names.all),
                 Statement::Call { query, .. } => query.clone(),
             },
-            parameters: Parameters::Named(merged(&names.all, shared, own)),
-        }
+            parameters: merged(item, &names.all, shared, own, found)?,
+        })
     };
     if table.get("set").is_none() {
-        return vec![series(SetName::default_set(), None, &Given::Nothing)];
+        let only = series(SetName::default_set(), None, &Given::Nothing);
+        return only.into_iter().collect();
     }
     sets.into_iter()
-        .map(|set| series(set.name, Some(&set.item), &set.given))
+        .filter_map(|set| series(set.name, Some(&set.item), &set.given))
         .collect()
 }
 
@@ -186,12 +197,14 @@ fn given<'a>(item: &Item<'a>, files: &Files, found: &mut Found) -> Given<'a> {
             found.wrong(too_many());
             return Given::Wrong;
         }
-        let values: Vec<Option<Value>> = item
-            .elements(items)
-            .iter()
-            .map(|element| json(element, files, found))
-            .collect();
-        return Given::List(item.clone(), values.into_iter().collect());
+        let listed = match list(&item.elements(items), files, found) {
+            Some(Worth {
+                json: Value::Array(values),
+                templates,
+            }) => Some(Listed { values, templates }),
+            _ => None,
+        };
+        return Given::List(item.clone(), listed);
     }
     if !item.value.is_table() {
         let problem = item.wrong_type("a table, or a list for values by position");
@@ -208,9 +221,17 @@ fn given<'a>(item: &Item<'a>, files: &Files, found: &mut Found) -> Given<'a> {
     let named = table
         .items
         .into_iter()
-        .map(|item| Named {
-            value: json(&item, files, found),
-            item,
+        .map(|item| {
+            let worth = json(&item, files, found);
+            let (value, templates) = match worth {
+                Some(worth) => (Some(worth.json), worth.templates),
+                None => (None, Vec::new()),
+            };
+            Named {
+                item,
+                value,
+                templates,
+            }
         })
         .collect();
     Given::Named(item.clone(), named)
@@ -260,21 +281,50 @@ impl<'a> Given<'a> {
 
     /// The value of a name.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        let named = self.named().iter().find(|named| named.item.key == name);
-        named.and_then(|named| named.value.as_ref())
+        self.find(name)?.value.as_ref()
+    }
+
+    fn find(&self, name: &str) -> Option<&Named<'a>> {
+        self.named().iter().find(|named| named.item.key == name)
     }
 }
 
 /// The values in the order of the call, a set's own before the shared.
-fn merged(names: &[String], shared: &Given<'_>, own: &Given<'_>) -> Map<String, Value> {
+fn merged(
+    item: &Item<'_>,
+    names: &[String],
+    shared: &Given<'_>,
+    own: &Given<'_>,
+    found: &mut Found,
+) -> Option<Written> {
     // Exactly: maps grow in large steps, and thousands of schedules keep one each.
     let mut map = Map::with_capacity(names.len());
+    let mut templates = Vec::new();
     for name in names {
-        if let Some(value) = own.value(name).or_else(|| shared.value(name)) {
-            map.insert(name.clone(), value.clone());
+        let given = |given: &Given<'_>| {
+            let named = given.find(name)?;
+            Some((named.value.clone()?, named.templates.clone()))
+        };
+        if let Some((value, inner)) = given(own).or_else(|| given(shared)) {
+            templates.extend(inner.iter().map(|at| pointer(name, at)));
+            map.insert(name.clone(), value);
         }
     }
-    map
+    written(item, Parameters::Named(map), templates, found)
+}
+
+/// The values with their templates, each of which was read before.
+fn written(
+    item: &Item<'_>,
+    values: Parameters,
+    templates: Vec<String>,
+    found: &mut Found,
+) -> Option<Written> {
+    let written = Written::with_templates(values, templates);
+    if let Err(error) = &written {
+        found.wrong(item.problem(error.to_string()));
+    }
+    written.ok()
 }
 
 /// Series whose values go by position: a set replaces the whole list.
@@ -303,20 +353,26 @@ fn lists<'a>(
         return Vec::new();
     };
     let mut all = Vec::new();
-    let mut add = |set: SetName, item: &Item<'a>, values: &Option<Vec<Value>>| {
-        let Some(values) = values else { return };
+    let mut add = |set: SetName, item: &Item<'a>, listed: &Option<Listed>, found: &mut Found| {
+        let Some(Listed { values, templates }) = listed.clone() else {
+            return;
+        };
+        let values = Parameters::Positional(values);
+        let Some(parameters) = written(item, values, templates, found) else {
+            return;
+        };
         all.push(Series {
             set,
             at: item.key_at,
             path: item.path.clone(),
             query: query.clone(),
-            parameters: Parameters::Positional(values.clone()),
+            parameters,
         });
     };
     if table.get("set").is_none() {
         if let Given::List(item, values) = shared {
             counts_agree(item, asked, values, found);
-            add(SetName::default_set(), call, values);
+            add(SetName::default_set(), call, values, found);
         }
         return all;
     }
@@ -330,11 +386,11 @@ fn lists<'a>(
         match (&set.given, shared) {
             (Given::List(item, values), _) => {
                 counts_agree(item, asked, values, found);
-                add(set.name.clone(), item, values);
+                add(set.name.clone(), item, values, found);
             }
             // an empty set runs with what the schedule says
             (Given::Named(item, named), Given::List(_, values)) if named.is_empty() => {
-                add(set.name.clone(), item, values);
+                add(set.name.clone(), item, values, found);
             }
             (Given::Named(item, _), _) => found.wrong(
                 item.problem("the other values go by position, and these are by name")

@@ -22,6 +22,8 @@ pub(super) struct Read<'a> {
     pub(super) schedule: Schedule,
     /// Where its own time limit is said, or else its times.
     pub(super) timeout_at: Option<Item<'a>>,
+    /// Where it says what to do with missed times, or else its values.
+    pub(super) misfire_at: Option<Item<'a>>,
     /// Where each series is said.
     pub(super) series_at: Vec<(super::source::Place<'a>, String)>,
 }
@@ -82,6 +84,7 @@ pub(super) fn schedule<'a>(
     let (name, times, connection) = (name?, times?, connection?);
     warn_of_trigger(&times, found);
     let timeout_at = table.get("timeout").or(times.at.first()).cloned();
+    let misfire_at = table.get("misfire").or(table.get("parameters")).cloned();
     let series_at = series.iter().map(|s| (s.at, s.path.clone())).collect();
     let definitions = definitions(&name, &times, connection, &said, series);
     let schedule = Schedule {
@@ -97,6 +100,7 @@ pub(super) fn schedule<'a>(
     Some(Read {
         schedule,
         timeout_at,
+        misfire_at,
         series_at,
     })
 }
@@ -201,7 +205,7 @@ fn definitions(
             connection: connection.name().clone(),
             target: connection.limits.target.clone(),
             query: series.query.into(),
-            parameters: Arc::new(series.parameters),
+            parameters: series.parameters,
             policies: said.policies(),
             timeout: said.timeout(),
             start_deadline: said.start_deadline(),

@@ -3,6 +3,7 @@
 use super::read::{Found, Item, Table, short};
 use super::suggest;
 use crate::sched::call::{Procedure, Provider};
+use crate::sched::template::is_template;
 
 /// The longest name of a procedure and the longest statement, in bytes.
 const LONGEST_NAME: usize = 1024;
@@ -252,6 +253,11 @@ fn call<'a>(item: &Item<'a>, found: &mut Found) -> Option<Statement<'a>> {
     if !words(&query).any(|word| word.eq_ignore_ascii_case("call")) {
         let message = "the statement calls nothing: it has no CALL";
         let hint = "paste the whole statement from CARTO's dialog for the API";
+        found.doubtful(item.problem(message).with_hint(hint));
+    }
+    if is_template(&query) {
+        let message = "a statement is no template: it is sent as it stands";
+        let hint = "give the template as the value of a parameter";
         found.doubtful(item.problem(message).with_hint(hint));
     }
     let asked = placeholders(&query);

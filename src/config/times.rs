@@ -135,7 +135,7 @@ fn blame(item: &Item<'_>, error: &TriggerError) -> Problem {
 }
 
 /// The place of some bytes of a text inside its quotes; `None` when the text is not written in one line.
-fn inside<'a>(item: &Item<'a>, span: Range<usize>) -> Option<Place<'a>> {
+pub(super) fn inside<'a>(item: &Item<'a>, span: Range<usize>) -> Option<Place<'a>> {
     let raw = item.at.text();
     let quote = match raw.as_bytes() {
         [b'"', b'"', b'"', ..] | [b'\'', b'\'', b'\'', ..] => 3,

@@ -1,5 +1,5 @@
 //! TOML values as the JSON that the vendor takes, by stated rules: numbers keep the form in which they were written,
-//! dates are text, what JSON cannot say is refused.
+//! dates are text, what JSON cannot say is refused; and where in it templates stand.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,6 +11,10 @@ use toml::de::{DeInteger, DeValue};
 
 use super::read::{Found, Item};
 use super::source::read_text;
+use super::suggest;
+use super::times::inside;
+use crate::sched::template::{Template, TemplateError, is_template};
+use crate::sched::written::pointer;
 
 /// The largest file of a `{ file = "…" }`, in bytes.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -47,41 +51,113 @@ impl Files {
     }
 }
 
+/// A value as JSON, and where in it templates stand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Worth {
+    /// As it is written: a template is its text.
+    pub(super) json: Value,
+    /// JSON pointers into it.
+    pub(super) templates: Vec<String>,
+}
+
+impl Worth {
+    fn template(json: Value) -> Self {
+        Self {
+            json,
+            templates: vec![String::new()],
+        }
+    }
+}
+
+impl From<Value> for Worth {
+    fn from(json: Value) -> Self {
+        Self {
+            json,
+            templates: Vec::new(),
+        }
+    }
+}
+
 /// The JSON of a value; `None` when something is wrong with it.
-pub(super) fn json(item: &Item<'_>, files: &Files, found: &mut Found) -> Option<Value> {
+pub(super) fn json(item: &Item<'_>, files: &Files, found: &mut Found) -> Option<Worth> {
     match item.value {
-        DeValue::String(text) if text.contains("{{") => {
-            found.wrong(
-                item.problem("templates ({{ … }}) are not available in this version")
-                    .with_hint("write the value itself"),
-            );
-            None
+        DeValue::String(text) if is_template(text) => {
+            template(item, text, found)?;
+            Some(Worth::template(Value::String(text.to_string())))
         }
-        DeValue::String(text) => Some(Value::String(text.to_string())),
-        DeValue::Boolean(flag) => Some(Value::Bool(*flag)),
-        DeValue::Integer(number) => integer(item, number, found),
-        DeValue::Float(number) => float(item, number.as_str(), found),
-        DeValue::Datetime(_) => Some(Value::String(date(item))),
-        DeValue::Array(items) => {
-            let elements = item.elements(items);
-            // every element is read, so that all problems are told
-            let values: Vec<Option<Value>> =
-                elements.iter().map(|e| json(e, files, found)).collect();
-            values
-                .into_iter()
-                .collect::<Option<Vec<_>>>()
-                .map(Value::Array)
-        }
+        DeValue::String(text) => Some(Value::String(text.to_string()).into()),
+        DeValue::Boolean(flag) => Some(Value::Bool(*flag).into()),
+        DeValue::Integer(number) => integer(item, number, found).map(Worth::from),
+        DeValue::Float(number) => float(item, number.as_str(), found).map(Worth::from),
+        DeValue::Datetime(_) => Some(Value::String(date(item)).into()),
+        DeValue::Array(items) => list(&item.elements(items), files, found),
         DeValue::Table(_) => table(item, files, found),
     }
 }
 
+/// A list; every element is read, so that all problems are told.
+pub(super) fn list(elements: &[Item<'_>], files: &Files, found: &mut Found) -> Option<Worth> {
+    let values: Vec<Option<Worth>> = elements.iter().map(|e| json(e, files, found)).collect();
+    let values = values.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut templates = Vec::new();
+    let one = |(index, worth): (usize, Worth)| {
+        let inner = worth.templates.iter();
+        templates.extend(inner.map(|at| pointer(&index.to_string(), at)));
+        worth.json
+    };
+    let json = Value::Array(values.into_iter().enumerate().map(one).collect());
+    Some(Worth { json, templates })
+}
+
+/// A template, or the problem of one, shown at the place inside the text.
+fn template(item: &Item<'_>, text: &str, found: &mut Found) -> Option<Template> {
+    match Template::parse(text) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let at = inside(item, error.span.clone()).unwrap_or(item.at);
+            let problem = at.problem(&item.path, error.message.clone());
+            let guess = match found.is_few() {
+                true => guess(text, &error),
+                false => None,
+            };
+            found.wrong(problem.with_hint(guess.unwrap_or(error.hint)));
+            None
+        }
+    }
+}
+
+/// The word that was probably meant.
+fn guess(text: &str, error: &TemplateError) -> Option<String> {
+    let wrong = text.get(error.span.clone())?;
+    suggest::did_you_mean(wrong, error.known.iter().copied())
+}
+
+/// A template that gives a number.
+fn number(item: &Item<'_>, text: &str, found: &mut Found) -> Option<Worth> {
+    if !is_template(text) {
+        let hint = match text.trim().parse::<f64>() {
+            Ok(_) => format!("write {}", super::read::short(text.trim())),
+            Err(_) => {
+                "write the number itself, or number = \"{{ date | format('%Y%m%d') }}\"".to_owned()
+            }
+        };
+        found.wrong(item.problem("is no template").with_hint(hint));
+        return None;
+    }
+    if let Err((message, hint)) = template(item, text, found)?.always_number() {
+        found.wrong(item.problem(message).with_hint(hint));
+        return None;
+    }
+    let form = Map::from_iter([("number".to_owned(), Value::String(text.to_owned()))]);
+    Some(Worth::template(Value::Object(form)))
+}
+
 /// A form of our own, or an object.
-fn table(item: &Item<'_>, files: &Files, found: &mut Found) -> Option<Value> {
+fn table(item: &Item<'_>, files: &Files, found: &mut Found) -> Option<Worth> {
     let table = item.open_table(found)?;
     if let [only] = table.items.as_slice() {
         match (only.key, only.value) {
-            ("null", DeValue::Boolean(true)) => return Some(Value::Null),
+            ("null", DeValue::Boolean(true)) => return Some(Value::Null.into()),
             ("null", _) => {
                 found.wrong(
                     only.problem("NULL is written { null = true }").with_hint(
@@ -90,28 +166,33 @@ fn table(item: &Item<'_>, files: &Files, found: &mut Found) -> Option<Value> {
                 );
                 return None;
             }
-            ("file", DeValue::String(_)) => return file(only, files, found),
-            ("number", DeValue::String(_)) => {
-                found.wrong(
-                    only.problem("templates ({ number = … }) are not available in this version")
-                        .with_hint("write the number itself"),
-                );
-                return None;
-            }
+            ("file", DeValue::String(_)) => return file(only, files, found).map(Worth::from),
+            ("number", DeValue::String(text)) => return number(only, text, found),
             _ => {}
         }
     }
     let mut map = Map::new();
+    let mut templates = Vec::new();
     let mut whole = true;
     for item in &table.items {
+        if is_template(item.key) {
+            let message = "a key is no template: it is sent as it stands";
+            found.doubtful(
+                item.key_problem(message)
+                    .with_hint("templates stand in values"),
+            );
+        }
         match json(item, files, found) {
-            Some(value) => {
-                map.insert(item.key.to_owned(), value);
+            Some(worth) => {
+                let inner = worth.templates.iter();
+                templates.extend(inner.map(|at| pointer(item.key, at)));
+                map.insert(item.key.to_owned(), worth.json);
             }
             None => whole = false,
         }
     }
-    whole.then_some(Value::Object(map))
+    let json = Value::Object(map);
+    whole.then_some(Worth { json, templates })
 }
 
 /// The text of a file, as it is.
@@ -224,9 +305,9 @@ mod tests {
         let value = json(&table.items[0], &Files::default(), &mut found);
         let warning = found.warnings.pop().map(|p| p.message);
         match value {
-            Some(value) => {
+            Some(worth) => {
                 assert!(found.problems.is_empty());
-                (Ok(value.to_string()), warning)
+                (Ok(worth.json.to_string()), warning)
             }
             None => (Err(found.problems.remove(0).message), warning),
         }
@@ -300,14 +381,16 @@ mod tests {
                 "{ file = 'large.txt' }",
                 "larger than 1024 KiB, the most that is read",
             ),
-            (
-                "'{{ date }}'",
-                "templates ({{ … }}) are not available in this version",
-            ),
+            ("'{{ dat }}'", "there is no such name"),
             (
                 "{ number = '{{ date }}' }",
-                "templates ({ number = … }) are not available in this version",
+                "does not always give a whole number: it takes digits alone",
             ),
+            (
+                "{ number = '{{ nominal | format(\"%s%H%M\") }}' }",
+                "gives up to 16 digits, and many readers of JSON round beyond 15",
+            ),
+            ("{ number = '5' }", "is no template"),
             ("[[1, nan]]", "JSON has neither nan nor inf"),
         ];
         for (text, message) in table {

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::connection::{self, host};
 use super::duration::show;
 use super::read::Found;
 use super::schedule::Read;
 use super::source::Place;
-use crate::sched::id::SeriesId;
-use crate::sched::policy::OverlapPolicy;
-use crate::sched::time::{Timestamp, between};
-use crate::sched::trigger::{Rhythm, Trigger, TriggerSpec};
+use crate::sched::id::{RunId, SeriesId};
+use crate::sched::policy::{CatchUp, OverlapPolicy};
+use crate::sched::schedule::Definition;
+use crate::sched::template::Occasion;
+use crate::sched::time::{TimeZone, Timestamp, between, civil};
+use crate::sched::trigger::{Fold, Rhythm, Trigger, TriggerSpec};
 
 /// How many occurrences are looked at to see how close they may be.
 const LOOK_AHEAD: usize = 24;
@@ -24,6 +28,7 @@ pub(super) fn look(
     found: &mut Found,
 ) {
     same_result(schedules, found);
+    dates_left_out(schedules, found);
     long_timeouts(schedules, now, found);
     much_polling(schedules, connections, found);
 }
@@ -40,7 +45,7 @@ fn same_result(schedules: &[Read<'_>], found: &mut Found) {
                 target.base_url,
                 target.connection,
                 definition.query,
-                definition.parameters.to_json()
+                sample(definition)
             );
             let Some((series, place)) = first.get(&key) else {
                 first.insert(key, (&definition.series, *at));
@@ -55,6 +60,38 @@ fn same_result(schedules: &[Read<'_>], found: &mut Found) {
                     .with_hint("give it values of its own, or enabled = false"),
             );
         }
+    }
+}
+
+/// The values of a series for some occurrence, the same for all: templates may tell series apart.
+fn sample(definition: &Definition) -> Value {
+    let rendered = definition.parameters.rendered(&Occasion {
+        run: &RunId::planned(definition.series.clone(), Timestamp::UNIX_EPOCH),
+        civil: civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0),
+        fold: Fold::First,
+        zone: &TimeZone::UTC,
+    });
+    rendered.to_json()
+}
+
+/// Of several nights that were missed only the last runs, and nobody makes up for the dates of the others.
+fn dates_left_out(schedules: &[Read<'_>], found: &mut Found) {
+    for read in schedules.iter().filter(|read| read.schedule.enabled) {
+        let dated = read.schedule.definitions.iter().any(|definition| {
+            definition.policies.misfire.catch_up == CatchUp::Latest
+                && definition.parameters.is_dated()
+        });
+        if !dated {
+            continue;
+        }
+        let message = "the values are dated, and of several missed times only the latest runs: the \
+                       dates of the others are never sent";
+        let problem = match (&read.misfire_at, read.series_at.first()) {
+            (Some(item), _) => item.key_problem(message),
+            (None, Some((at, path))) => at.problem(path, message),
+            (None, None) => continue,
+        };
+        found.doubtful(problem.with_hint("write misfire = { catch_up = \"all\" }"));
     }
 }
 

@@ -10,7 +10,8 @@ use super::fault::Fault;
 use super::id::{JobId, RunId};
 use super::outcome::Outcome;
 use super::schedule::Definition;
-use super::time::{Mono, Now, Timestamp, civil};
+use super::template::Occasion;
+use super::time::{Mono, Now, TimeZone, Timestamp, civil};
 use super::trigger::Fold;
 
 /// How a run came to be.
@@ -237,16 +238,23 @@ pub struct Record {
 }
 
 impl Run {
-    /// A run that was just decided: nothing of it has left yet. Its parameters are those of its definition.
+    /// A run that was just decided: nothing of it has left yet. Its parameters are those of its definition, rendered here
+    /// and nowhere else for its nominal time in the schedule's zone.
     pub fn pending(
         id: RunId,
-        (civil, fold): (civil::DateTime, Fold),
+        (civil, fold, zone): (civil::DateTime, Fold, &TimeZone),
         due: Timestamp,
         origin: Origin,
         definition: Arc<Definition>,
         planned: Timestamp,
         config: Arc<str>,
     ) -> Self {
+        let parameters = definition.parameters.rendered(&Occasion {
+            run: &id,
+            civil,
+            fold,
+            zone,
+        });
         Self {
             id,
             civil,
@@ -255,7 +263,7 @@ impl Run {
             origin,
             planned,
             config,
-            parameters: definition.parameters.clone(),
+            parameters,
             definition,
             state: RunState::Pending,
             attempt: 0,

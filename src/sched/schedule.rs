@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Parameters, Target};
+use super::call::Target;
 use super::id::{ConnectionName, SeriesId};
 use super::policy::Policies;
 use super::trigger::TriggerSpec;
+use super::written::Written;
 
 /// One series as the configuration has it. A run keeps the definition that it started with; the store keeps each
 /// definition once.
@@ -23,8 +24,8 @@ pub struct Definition {
     pub target: Target,
     /// The whole statement, trimmed.
     pub query: Arc<str>,
-    /// Its values, the set's overrides applied.
-    pub parameters: Arc<Parameters>,
+    /// Its values, the set's overrides applied; what a run is sent is made of them.
+    pub parameters: Written,
     /// What to do when things do not go as planned.
     pub policies: Policies,
     /// The time limit of one attempt, from acceptance.

@@ -15,6 +15,7 @@ use nightcall::zones::Zones;
 use serde_json::Value;
 
 mod night;
+mod templates;
 
 use night::{EVENING, MORNING, Night, at, without};
 

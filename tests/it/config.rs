@@ -424,7 +424,7 @@ fn several_files_are_read_as_one_and_each_has_its_own_paths() {
     assert_eq!(&*connection.limits.target.connection, "the dw");
     let definition = &config.schedules[0].definitions[0];
     assert_eq!(definition.trigger.zone, "Europe/Madrid");
-    let Parameters::Named(values) = &*definition.parameters else {
+    let Parameters::Named(values) = &**definition.parameters.values() else {
         panic!("by name");
     };
     assert_eq!(values["area"], "{}");

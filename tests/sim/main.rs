@@ -30,3 +30,4 @@ mod pace;
 mod reload;
 mod robust;
 mod table;
+mod templates;

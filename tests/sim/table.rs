@@ -394,7 +394,11 @@ fn pending(change: &Change) -> Run {
     });
     Run::pending(
         RunId::planned(definition.series.clone(), base()),
-        (base().to_zoned(TimeZone::UTC).datetime(), Fold::First),
+        (
+            base().to_zoned(TimeZone::UTC).datetime(),
+            Fold::First,
+            &TimeZone::UTC,
+        ),
         base(),
         Origin::Planned,
         Arc::new(definition),

@@ -207,6 +207,8 @@ pub(crate) struct Job {
     pub(crate) id: JobId,
     pub(crate) marker: Marker,
     pub(crate) query: String,
+    /// The values, as JSON.
+    pub(crate) parameters: String,
     /// Each host has a list of its own.
     base_url: String,
     /// True time since the base.
@@ -409,6 +411,7 @@ impl Vendor {
             id: id.clone(),
             marker,
             query: submission.query.to_string(),
+            parameters: submission.parameters.to_json().to_string(),
             base_url: submission.target.base_url.to_string(),
             created: t,
             life,

@@ -8,7 +8,7 @@ use crate::cli::exit::Failure;
 use crate::cli::next::note;
 use crate::cli::select::when::When;
 use crate::cli::serve::store_failure;
-use crate::cli::words;
+use crate::cli::{rendered, words};
 use crate::sched::outcome::SkipReason;
 use crate::sched::step::{Missed, SavedSeries};
 use crate::sched::time::{Timestamp, between, earlier, later};
@@ -29,11 +29,12 @@ impl Case<'_> {
         };
         let mut text = vec![format!("{}: {sentence}", self.head(occurrence))];
         text.extend(self.clock_notes(occurrence.instant));
-        if let (true, Some(definition)) = (verdict == "future", self.definition) {
-            text.push(format!(
-                "with {}",
-                words::parameters(&definition.parameters)
-            ));
+        if let (true, Some(definition), Some(schedule)) =
+            (verdict == "future", self.definition, self.schedule)
+        {
+            let zone = schedule.trigger.zone();
+            let sends = rendered::for_occurrence(definition, occurrence, zone);
+            text.push(format!("with {}", words::parameters(&sends)));
         }
         text.extend(next);
         Ok(self.answer(verdict, Some(self.time(occurrence)), text))

@@ -1,14 +1,15 @@
 //! A run that is on record, told in sentences: what happened, why, what was sent, what to do.
 
+use std::sync::Arc;
+
 use super::{Answer, Case};
 use crate::cli::exit::Failure;
 use crate::cli::select::zone_of;
-use crate::cli::words;
+use crate::cli::{rendered, words};
 use crate::sched::call::Parameters;
 use crate::sched::fault::FaultClass;
 use crate::sched::outcome::{Outcome, SkipReason};
 use crate::sched::run::{Origin, Record, Run};
-use crate::sched::schedule::Definition;
 use crate::sched::time::between;
 use crate::store::{RunQuery, Story};
 
@@ -212,12 +213,19 @@ impl Case<'_> {
     /// What left with the attempts.
     fn sent(&self, run: &Run) -> String {
         let sent = words::parameters(&run.parameters);
-        match self.definition {
-            Some(now) if now.parameters == run.parameters => {
+        match self.would_send(run) {
+            Some(now) if now == run.parameters => {
                 format!("sent {sent}, as the configuration has it")
             }
             _ => format!("sent {sent}"),
         }
+    }
+
+    /// What the configuration of now has for the occurrence of a run.
+    fn would_send(&self, run: &Run) -> Option<Arc<Parameters>> {
+        let zone = zone_of(run, &self.asking.context.zones);
+        let now = self.definition?;
+        Some(rendered::for_run(now, run, &zone))
     }
 
     /// What the configuration says otherwise now.
@@ -229,10 +237,10 @@ impl Case<'_> {
         if now.query != run.definition.query {
             lines.push("the statement was changed since".to_owned());
         }
-        if now.parameters != run.parameters {
+        if let Some(now) = self.would_send(run).filter(|now| *now != run.parameters) {
             lines.push(format!(
                 "the configuration has {} now",
-                differing(now, &run.parameters)
+                differing(&now, &run.parameters)
             ));
         }
         lines
@@ -289,8 +297,8 @@ fn ending(story: &Story, outcome: Outcome) -> String {
 }
 
 /// The parameters that differ from those that were sent, as the configuration has them.
-fn differing(now: &Definition, sent: &Parameters) -> String {
-    match (&*now.parameters, sent) {
+fn differing(now: &Parameters, sent: &Parameters) -> String {
+    match (now, sent) {
         (Parameters::Named(now), Parameters::Named(sent)) => {
             let changed = now
                 .iter()

@@ -102,6 +102,7 @@ fn pending_with(change: impl FnOnce(&mut Definition)) -> Run {
         (
             due().to_zoned(crate::sched::time::TimeZone::UTC).datetime(),
             Fold::First,
+            &crate::sched::time::TimeZone::UTC,
         ),
         due(),
         Origin::Planned,

@@ -11,8 +11,8 @@ use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::SkipReason;
 use crate::sched::run::{CancelWhy, Origin, Run, RunState};
 use crate::sched::step::RECENT;
-use crate::sched::time::{Now, TimeZone, Timestamp, earlier};
-use crate::sched::trigger::Fold;
+use crate::sched::time::{Now, Timestamp, civil, earlier};
+use crate::sched::trigger::{Fold, Occurrence, Trigger};
 
 impl Scheduler {
     /// A job with our marker: the answer to a doubt, or something that an older database does not know.
@@ -100,10 +100,11 @@ impl Scheduler {
         let key = (id.series.clone(), id.instant);
         self.decided.instants.insert(key);
         self.remember_identity(id);
-        let zone = self.series[series].trigger.zone().clone();
+        let trigger = &self.series[series].trigger;
+        let (civil, fold) = nominal(trigger, id);
         let mut run = Run::pending(
             id.clone(),
-            (civil_of(id.instant, zone), Fold::First),
+            (civil, fold, trigger.zone()),
             id.instant,
             Origin::Adopted,
             definition,
@@ -126,9 +127,7 @@ impl Scheduler {
         if !later || series.has_decided(id.instant) || self.is_on_record(connection, &planned) {
             return;
         }
-        let before = earlier(id.instant, std::time::Duration::from_nanos(1));
-        let occurrence = series.trigger.after(before);
-        if let Some(occurrence) = occurrence.filter(|o| o.instant == id.instant) {
+        if let Some(occurrence) = occurrence_at(&series.trigger, id.instant) {
             self.skip(index, &occurrence, SkipReason::Missed, Origin::Adopted, now);
         }
     }
@@ -169,6 +168,23 @@ impl Scheduler {
     }
 }
 
-fn civil_of(instant: Timestamp, zone: TimeZone) -> crate::sched::time::civil::DateTime {
-    instant.to_zoned(zone).datetime()
+/// The occurrence at an instant.
+fn occurrence_at(trigger: &Trigger, instant: Timestamp) -> Option<Occurrence> {
+    let before = earlier(instant, std::time::Duration::from_nanos(1));
+    trigger.after(before).filter(|o| o.instant == instant)
+}
+
+/// The nominal time of a run: that of its occurrence or, where there is none, what the clock shows.
+fn nominal(trigger: &Trigger, id: &RunId) -> (civil::DateTime, Fold) {
+    let occurrence = match id.is_manual() {
+        true => None,
+        false => occurrence_at(trigger, id.instant),
+    };
+    match occurrence {
+        Some(occurrence) => (occurrence.civil, occurrence.fold),
+        None => {
+            let shown = id.instant.to_zoned(trigger.zone().clone());
+            (shown.datetime(), Fold::First)
+        }
+    }
 }

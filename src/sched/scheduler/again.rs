@@ -77,9 +77,10 @@ impl Scheduler {
             true => self.may_start(index, again.even_paused).map(|()| false)?,
             false => self.judge(index, wish(again), now)?,
         };
+        let (civil, fold) = nominal;
         let mut run = Run::pending(
             next.clone(),
-            nominal,
+            (civil, fold, self.series[index].trigger.zone()),
             now.wall,
             origin(again.how),
             Arc::clone(&self.series[index].definition),

@@ -182,7 +182,6 @@ impl Scheduler {
     ) -> Result<Run, Refusal> {
         let series = &self.series[index];
         let definition = std::sync::Arc::clone(&series.definition);
-        let parameters = overridden(&definition.parameters, overrides)?;
         let instant = whole_seconds(now.wall);
         let asked = instant.to_zoned(series.trigger.zone().clone()).datetime();
         let civil = match request.as_of {
@@ -196,14 +195,15 @@ impl Scheduler {
         };
         let mut run = Run::pending(
             id,
-            (civil, Fold::First),
+            (civil, Fold::First, series.trigger.zone()),
             now.wall,
             Origin::Manual,
             definition,
             now.wall,
             Arc::clone(&self.config),
         );
-        run.parameters = parameters;
+        // What a client says is taken as it is: it knows for which date it asks.
+        run.parameters = overridden(&run.parameters, overrides)?;
         Ok(run)
     }
 
@@ -263,7 +263,7 @@ fn whole_seconds(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 
-/// The parameters with the client's values in place of the definition's.
+/// The parameters with the client's values in place of those that were rendered.
 fn overridden(
     parameters: &Arc<Parameters>,
     overrides: Map<String, Value>,

@@ -284,10 +284,11 @@ impl Scheduler {
             if self.by_run.contains_key(&id) || self.decided.later.contains(&id) {
                 continue;
             }
-            let definition = std::sync::Arc::clone(&self.series[index].definition);
+            let series = &self.series[index];
+            let definition = std::sync::Arc::clone(&series.definition);
             let run = Run::pending(
                 id.clone(),
-                (o.civil, o.fold),
+                (o.civil, o.fold, series.trigger.zone()),
                 o.instant,
                 Origin::CaughtUp,
                 definition,

@@ -429,7 +429,7 @@ impl Scheduler {
         let series = &self.series[index];
         Run::pending(
             RunId::planned(series.id().clone(), occurrence.instant),
-            (occurrence.civil, occurrence.fold),
+            (occurrence.civil, occurrence.fold, series.trigger.zone()),
             series.trigger.due(series.id(), occurrence),
             origin,
             Arc::clone(&series.definition),

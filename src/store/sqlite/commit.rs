@@ -204,11 +204,12 @@ fn put_run(conn: &Connection, known: &mut Known, ending: &Ending<'_>) -> Result<
         RunKind::Manual(_) => None,
     };
     // Compared as text: equality of JSON objects does not see the order of keys.
-    let own = match Arc::ptr_eq(&run.parameters, &run.definition.parameters) {
+    let written = run.definition.parameters.values();
+    let own = match Arc::ptr_eq(&run.parameters, written) {
         true => None,
         false => Some(rows::parameters(&run.parameters)),
     };
-    let own = own.filter(|own| *own != rows::parameters(&run.definition.parameters));
+    let own = own.filter(|own| *own != rows::parameters(written));
     let id = run.id.to_string();
     let civil = run.civil.to_string();
     let fault = run.fault.as_ref().map(rows::fault);
@@ -451,7 +452,7 @@ impl Known {
 
 fn find_or_put(conn: &Connection, definition: &Definition) -> Result<i64, Failure> {
     let body = rows::definition(definition);
-    let parameters = rows::parameters(&definition.parameters);
+    let parameters = rows::parameters(definition.parameters.values());
     let hash = hash(&[&body, &parameters]);
     let found = conn
         .prepare_cached(

@@ -126,7 +126,7 @@ impl<'c> Reader<'c> {
         let definition = self.definition(columns.take()?)?;
         let parameters = match columns.take::<Option<String>>()? {
             Some(text) => Arc::new(rows::read_parameters(&text)?),
-            None => Arc::clone(&definition.parameters),
+            None => Arc::clone(definition.parameters.values()),
         };
         let state = rows::read_state(&StateRow {
             state: columns.take()?,

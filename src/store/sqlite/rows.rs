@@ -21,6 +21,7 @@ use crate::sched::schedule::Definition;
 use crate::sched::step::Decided;
 use crate::sched::time::{Mono, Timestamp, civil};
 use crate::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
+use crate::sched::written::{NoTemplate, Written};
 
 pub(super) const FOLDS: [(Fold, &str); 2] = [(Fold::First, "first"), (Fold::Second, "second")];
 const GAPS: [(DstGap, &str); 2] = [(DstGap::Run, "run"), (DstGap::Skip, "skip")];
@@ -358,6 +359,10 @@ struct DefinitionRow {
     start_deadline: Duration,
     cancel_grace: Duration,
     priority: i32,
+    /// Where templates stand in the parameters. Left out when there are none: then texts are text, as they were before
+    /// there were templates, and the definition is the same as before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    templates: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -450,6 +455,7 @@ pub(super) fn definition(definition: &Definition) -> String {
         start_deadline: definition.start_deadline,
         cancel_grace: definition.cancel_grace,
         priority: definition.priority,
+        templates: definition.parameters.places().map(str::to_owned).collect(),
     })
 }
 
@@ -481,7 +487,8 @@ pub(super) fn read_definition(body: &str, parameters: &str) -> Result<Arc<Defini
             connection: row.target.connection.into(),
         },
         query: row.query.into(),
-        parameters: Arc::new(read_parameters(parameters)?),
+        parameters: Written::with_templates(read_parameters(parameters)?, row.templates)
+            .map_err(|NoTemplate(at)| unreadable("the place of a template", &at))?,
         policies: Policies {
             misfire: MisfirePolicy {
                 catch_up: by_word(&CatchUp::ALL, &row.misfire.catch_up, "a way to catch up")?,

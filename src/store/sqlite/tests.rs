@@ -19,8 +19,9 @@ use crate::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, 
 use crate::sched::run::{Origin, Record, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::RECENT;
-use crate::sched::time::{Mono, Now, civil};
+use crate::sched::time::{Mono, Now, TimeZone, civil};
 use crate::sched::trigger::{Fold, Rhythm, TriggerSpec};
+use crate::sched::written::Written;
 
 fn definition(series: &str, priority: i32) -> Arc<Definition> {
     Arc::new(Definition {
@@ -118,7 +119,11 @@ impl Counted {
         let at = Timestamp::UNIX_EPOCH + Duration::from_secs(3600) * (number / 20);
         Run::pending(
             RunId::planned(definition.series.clone(), at),
-            (civil::date(1970, 1, 1).at(0, 0, 0, 0), Fold::First),
+            (
+                civil::date(1970, 1, 1).at(0, 0, 0, 0),
+                Fold::First,
+                &TimeZone::UTC,
+            ),
             at,
             Origin::Planned,
             Arc::clone(definition),
@@ -292,5 +297,40 @@ fn no_question_costs_more_with_a_longer_history() {
             after <= before + before / 10,
             "{what}: {before} steps with 1,000 runs, {after} with 8,000"
         );
+    }
+}
+
+#[test]
+fn a_definition_from_before_there_were_templates_is_the_same_and_its_texts_are_text() {
+    let values = serde_json::json!({"a": "{{ date }}", "b": {"number": "{{ date }}"}});
+    let plain = Definition {
+        parameters: Parameters::from_json(values).unwrap().into(),
+        ..(*definition("a/b", 1)).clone()
+    };
+    let body = rows::definition(&plain);
+    assert!(!body.contains("templates"), "{body}");
+    let read = rows::read_definition(&body, &rows::parameters(plain.parameters.values())).unwrap();
+    assert_eq!(*read, plain);
+    assert!(!read.parameters.has_templates());
+}
+
+#[test]
+fn templates_read_back_and_a_place_without_one_is_damage() {
+    let values = serde_json::json!({"a": "{{ date }}", "b": "{{ date }}"});
+    let values = Parameters::from_json(values).unwrap();
+    let dated = Definition {
+        parameters: Written::with_templates(values, vec!["/b".to_owned()]).unwrap(),
+        ..(*definition("a/b", 1)).clone()
+    };
+    let (body, values) = (
+        rows::definition(&dated),
+        rows::parameters(dated.parameters.values()),
+    );
+    assert_eq!(*rows::read_definition(&body, &values).unwrap(), dated);
+    for broken in [
+        values.replace("date", "dat"),
+        values.replace("\"b\"", "\"c\""),
+    ] {
+        assert!(rows::read_definition(&body, &broken).is_err(), "{broken}");
     }
 }

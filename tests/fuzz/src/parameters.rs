@@ -3,9 +3,16 @@
 //! An input is the inside of a `[schedule.x]` table. What comes of it is compared with a second reading of the same
 //! text by other means.
 
+use std::sync::Arc;
+
 use nightcall::config::Config;
 use nightcall::sched::call::Parameters;
+use nightcall::sched::id::RunId;
 use nightcall::sched::schedule::Definition;
+use nightcall::sched::template::Occasion;
+use nightcall::sched::time::civil::DateTime;
+use nightcall::sched::time::{TimeZone, Timestamp};
+use nightcall::sched::trigger::Fold;
 use serde_json::Value;
 
 use super::reading::{load, rendered, well_formed};
@@ -43,9 +50,35 @@ pub(crate) fn are_bound(definition: &Definition) {
     assert_eq!(read, json, "{body}");
     assert_eq!(
         Parameters::from_json(read).as_ref(),
-        Some(&*definition.parameters)
+        Some(&**definition.parameters.values())
     );
     assert_eq!(definition.query.trim(), &*definition.query);
+    renders(definition);
+}
+
+/// For every date there are values, of the same form as those that are written.
+fn renders(definition: &Definition) {
+    let written = &definition.parameters;
+    let run = RunId::planned(definition.series.clone(), Timestamp::UNIX_EPOCH);
+    for civil in [DateTime::MIN, DateTime::MAX, DateTime::default()] {
+        let rendered = written.rendered(&Occasion {
+            run: &run,
+            civil,
+            fold: Fold::First,
+            zone: &TimeZone::UTC,
+        });
+        assert_eq!(
+            Arc::ptr_eq(&rendered, written.values()),
+            !written.has_templates()
+        );
+        let (before, after) = (written.to_json(), rendered.to_json());
+        for at in written.places() {
+            let kind = before.pointer(at).map(Value::is_string);
+            let value = after.pointer(at).expect("a template leaves a value");
+            assert_eq!(kind, Some(value.is_string()), "{at} of {after}");
+            assert!(value.is_string() || value.is_i64(), "{at} of {after}");
+        }
+    }
 }
 
 /// Compares with the text, read by other means; nothing is compared when those cannot read it.
@@ -78,7 +111,7 @@ fn statement(said: &toml::Value, definition: &Definition) {
         return;
     }
     let procedure = text("procedure").expect("a schedule has call or procedure");
-    let Parameters::Named(values) = &*definition.parameters else {
+    let Parameters::Named(values) = &**definition.parameters.values() else {
         panic!("a procedure takes values by name: {definition:?}");
     };
     let names: Vec<&str> = values.keys().map(String::as_str).collect();
@@ -107,7 +140,8 @@ fn split(procedure: &str) -> (String, Option<Vec<&str>>) {
 
 /// Every value is the set's own, else the shared one.
 fn values(shared: Option<&toml::Value>, own: Option<&toml::Value>, definition: &Definition) {
-    match &*definition.parameters {
+    let mut templates = 0;
+    match &**definition.parameters.values() {
         Parameters::Named(values) => {
             for (name, value) in values {
                 let said = own
@@ -115,6 +149,7 @@ fn values(shared: Option<&toml::Value>, own: Option<&toml::Value>, definition: &
                     .or_else(|| shared?.get(name))
                     .unwrap_or_else(|| panic!("nobody says {name}"));
                 assert!(same(said, value), "{name}: {said} became {value}");
+                templates += templates_in(said);
             }
         }
         Parameters::Positional(list) => {
@@ -126,7 +161,27 @@ fn values(shared: Option<&toml::Value>, own: Option<&toml::Value>, definition: &
                 pairs.all(|(said, value)| same(said, value)),
                 "{said:?}: {list:?}"
             );
+            templates = said.iter().map(templates_in).sum();
         }
+    }
+    assert_eq!(templates, definition.parameters.places().count());
+}
+
+/// How many templates a value holds: texts with `{{` that are not the name of a file.
+fn templates_in(said: &toml::Value) -> usize {
+    use toml::Value as Toml;
+    match said {
+        Toml::String(text) => usize::from(text.contains("{{")),
+        Toml::Array(items) => items.iter().map(templates_in).sum(),
+        Toml::Table(table) if table.len() == 1 && table.contains_key("file") => {
+            let inner = &table["file"];
+            match inner {
+                Toml::String(_) => 0,
+                inner => templates_in(inner),
+            }
+        }
+        Toml::Table(table) => table.values().map(templates_in).sum(),
+        _ => 0,
     }
 }
 
@@ -134,7 +189,7 @@ fn values(shared: Option<&toml::Value>, own: Option<&toml::Value>, definition: &
 fn same(said: &toml::Value, value: &Value) -> bool {
     use toml::Value as Toml;
     match (said, value) {
-        (Toml::String(text), Value::String(json)) => text == json && !text.contains("{{"),
+        (Toml::String(text), Value::String(json)) => text == json,
         (Toml::Integer(number), Value::Number(json)) => json.to_string() == number.to_string(),
         (Toml::Float(number), Value::Number(json)) => json.as_f64() == Some(*number),
         (Toml::Boolean(flag), Value::Bool(json)) => flag == json,

@@ -55,6 +55,20 @@ impl Night {
         Self { folder }
     }
 
+    /// Lives with a configuration of its own until 02:30, and leaves another behind.
+    pub(crate) fn with(evening: &str, morning: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nightcall.toml");
+        std::fs::write(&path, evening).unwrap();
+        let config = config::load(std::slice::from_ref(&path), &Zones::load()).unwrap();
+        let mut daemon = Daemon::open(&config);
+        daemon.start("2026-02-02T16:04:00Z");
+        daemon.until("2026-02-03T01:30:00Z");
+        drop(daemon);
+        std::fs::write(&path, morning).unwrap();
+        Self { folder }
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("nightcall.toml")
     }

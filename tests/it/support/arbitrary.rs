@@ -19,6 +19,7 @@ use nightcall::sched::schedule::Definition;
 use nightcall::sched::step::{Change, ConnectionMemory, Missed};
 use nightcall::sched::time::{Mono, Now, TimeRange, Timestamp, civil};
 use nightcall::sched::trigger::{DstGap, DstOverlap, Fold, Rhythm, TriggerSpec};
+use nightcall::sched::written::Written;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -158,6 +159,28 @@ fn parameters() -> BoxedStrategy<Parameters> {
     .boxed()
 }
 
+/// Parameters of a definition; some have templates, and some of the texts that look like one are none.
+fn written() -> BoxedStrategy<Written> {
+    let template = select(vec![
+        (serde_json::json!("{{ date - 1d }}"), "/a~1b"),
+        (
+            serde_json::json!({"number": "{{ date | format('%Y%m%d') }}"}),
+            "/a~1b",
+        ),
+        (serde_json::json!([1, {"x": "{{ set }}"}]), "/a~1b/1/x"),
+    ]);
+    let with_templates = (parameters(), template).prop_map(|(values, (value, at))| {
+        let mut map = match values {
+            Parameters::Named(map) => map,
+            Parameters::Positional(_) => serde_json::Map::new(),
+        };
+        map.insert("plain".to_owned(), serde_json::json!("{{ date }}"));
+        map.insert("a/b".to_owned(), value);
+        Written::with_templates(Parameters::Named(map), vec![at.to_owned()]).unwrap()
+    });
+    prop_oneof![3 => parameters().prop_map(Written::from), 1 => with_templates].boxed()
+}
+
 fn trigger() -> BoxedStrategy<TriggerSpec> {
     let rhythm = prop_oneof![
         vec(text(), 1..3).prop_map(Rhythm::Cron),
@@ -243,7 +266,7 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
         connection(),
         target,
         text(),
-        parameters(),
+        written(),
         policies(),
     );
     (parts, times)
@@ -256,7 +279,7 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
                     connection,
                     target,
                     query: query.into(),
-                    parameters: parameters.into(),
+                    parameters,
                     policies,
                     timeout,
                     start_deadline,
@@ -413,7 +436,7 @@ fn run_of(id: BoxedStrategy<RunId>) -> BoxedStrategy<Run> {
             config: Arc::from(what.2),
             parameters: what
                 .1
-                .map_or_else(|| Arc::clone(&what.0.parameters), Arc::new),
+                .map_or_else(|| Arc::clone(what.0.parameters.values()), Arc::new),
             state,
             attempt: counts.0,
             failures: counts.1,

@@ -100,7 +100,7 @@ pub(crate) fn pending(id: &str) -> Run {
     let civil = "2026-02-03T02:15:00".parse().unwrap();
     Run::pending(
         id.clone(),
-        (civil, Fold::First),
+        (civil, Fold::First, &TimeZone::UTC),
         id.instant,
         Origin::Planned,
         definition,

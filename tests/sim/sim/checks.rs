@@ -116,6 +116,10 @@ impl Sim {
     /// Never twice: unless the policy permits it, a run has a second job only when its first is known to have failed.
     pub(super) fn check_creation(&self, submission: &Submission) {
         let id = &submission.marker.run;
+        for job in self.vendor.jobs_of(id) {
+            let again = submission.parameters.to_json().to_string();
+            assert_eq!(job.parameters, again, "{id}: attempts with other values");
+        }
         let Some(row) = self.store.runs.get(id) else {
             return;
         };
