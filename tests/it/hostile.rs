@@ -191,6 +191,11 @@ fn scenarios_are_read_or_refused() {
     try_all("scenario", fuzz::scenario);
 }
 
+#[test]
+fn templates_that_are_taken_render_for_every_date() {
+    try_all("template", fuzz::template);
+}
+
 /// So many lines, each with its number.
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(line).collect()

@@ -12,6 +12,7 @@ mod job;
 mod parameters;
 mod reading;
 mod scenario;
+mod template;
 
 pub use config::config;
 pub use control::control;
@@ -21,3 +22,4 @@ pub use job::job;
 pub use parameters::parameters;
 pub use reading::load_once;
 pub use scenario::scenario;
+pub use template::template;
