@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use nightcall::config::raw::{DEFAULTS, Keys, SCHEDULE, TABLES};
 use nightcall::config::{self, Problem, Problems};
+use nightcall::sched::template::{Occasion, Template, vocabulary};
+use nightcall::sched::trigger::Fold;
 use nightcall::zones::Zones;
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
@@ -92,6 +94,58 @@ fn the_pieces_of_toml_on_the_page_are_right() {
         let Problems(problems) = config::load(&[broken.clone(), path], &zones).unwrap_err();
         let said: Vec<String> = problems.iter().map(Problem::to_string).collect();
         assert_eq!(said.len(), 1, "{piece}\n{}", said.join("\n"));
+    }
+}
+
+fn templates() -> &'static str {
+    let found = sections()
+        .into_iter()
+        .find(|(name, _)| *name == "Templates");
+    found.expect("the page explains templates").1
+}
+
+#[test]
+fn templates_give_what_the_page_says() {
+    let run = "store-clusters/hyper@2026-02-03T01:15:00Z".parse().unwrap();
+    let occasion = Occasion {
+        run: &run,
+        civil: "2026-02-03T02:15:00".parse().unwrap(),
+        fold: Fold::First,
+        zone: &Zones::load().get("Europe/Madrid").unwrap(),
+    };
+    let table = templates().split("| template | gives |").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with("| `"));
+    let mut shown = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [template, gives] = cells.as_slice() else {
+            panic!("{row}");
+        };
+        let code = |cell: &str| {
+            cell.trim_matches(&['|', ' '][..])
+                .trim_matches('`')
+                .replace("\\|", "|")
+        };
+        let template = code(template);
+        let read = Template::parse(&template).unwrap_or_else(|e| panic!("{template}: {e}"));
+        assert_eq!(read.render(&occasion), code(gives), "{template}");
+        shown += 1;
+    }
+    assert!(shown >= 20, "{shown} rows");
+}
+
+#[test]
+fn every_word_and_letter_of_templates_is_on_the_page() {
+    let page = templates();
+    for word in vocabulary() {
+        let there = [format!("`{word}`"), format!("`{word}(")];
+        assert!(
+            there.iter().any(|w| page.contains(w)),
+            "Templates lacks {word}"
+        );
     }
 }
 
