@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nightcall::cli::serve;
-use nightcall::sched::scheduler::{Scheduler, Setup};
+use nightcall::sched::scheduler::{Predecessors, Scheduler, Setup};
 use nightcall::sched::step::{Answer, Ask, Effect, Input, ListAnswer, Saved, Step};
 use nightcall::sched::time::{Mono, Now};
 use nightcall::secret::Secret;
@@ -212,6 +212,7 @@ fn night(seconds: u64) {
         connections: plan.connections,
         observe: false,
         kept: std::time::Duration::MAX,
+        predecessors: Predecessors::default(),
         generation: 1,
     };
     let store = Record::open(folder.path());

@@ -15,6 +15,7 @@ use crate::sched::trigger::Trigger;
 use crate::secret::SecretSource;
 use crate::zones::Zones;
 
+mod after;
 mod agreement;
 mod connection;
 mod credential;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::after;
 use super::connection::{self, budgets_agree};
 use super::daemon::{Folders, classify, daemon};
 use super::problem::{Problem, Problems};
@@ -223,6 +224,7 @@ fn assemble<'a>(
         connections: &connections,
         names: &names,
         incomplete,
+        schedules: &after::Names::of(&parts.schedules, incomplete),
         defaults: &defaults,
         zones: &zone_book,
         files: &files,
@@ -241,6 +243,7 @@ fn assemble<'a>(
         !found.problems.is_empty() || schedules.len() == parts.schedules.len(),
         "a schedule that is left out was told"
     );
+    after::look(&schedules, here.now, found);
     warn::look(&schedules, &connections, here.now, found);
     Some(Config {
         files: sources.iter().map(|source| source.shown.clone()).collect(),

@@ -114,6 +114,7 @@ pub const SCHEDULE: Keys = Keys {
         "call",
         "parameters",
         "set",
+        "after",
         "owner",
         "tags",
         "enabled",
@@ -155,6 +156,12 @@ pub const MISFIRE: Keys = Keys {
     keys: &["catch_up", "window", "tolerance", "max"],
 };
 
+/// `after` of a schedule.
+pub const AFTER: Keys = Keys {
+    table: "after",
+    keys: &["schedules", "on"],
+};
+
 /// `[classify]`.
 pub const CLASSIFY: Keys = Keys {
     table: "[classify]",
@@ -162,7 +169,7 @@ pub const CLASSIFY: Keys = Keys {
 };
 
 /// Every table.
-pub const TABLES: [&Keys; 12] = [
+pub const TABLES: [&Keys; 13] = [
     &ROOT,
     &DAEMON,
     &RETENTION,
@@ -174,6 +181,7 @@ pub const TABLES: [&Keys; 12] = [
     &SCHEDULE,
     &RETRY,
     &MISFIRE,
+    &AFTER,
     &CLASSIFY,
 ];
 

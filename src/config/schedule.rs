@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::after;
 use super::connection;
 use super::parameters::{Series, Values};
 use super::raw;
@@ -13,6 +14,7 @@ use super::times::{Times, times};
 use super::values::Files;
 use super::{Connection, Schedule};
 use crate::sched::id::{ScheduleName, SeriesId};
+use crate::sched::policy::After;
 use crate::sched::schedule::Definition;
 
 /// A schedule with the places that later checks point at; its table is let go, since there may be very many.
@@ -24,6 +26,8 @@ pub(super) struct Read<'a> {
     pub(super) timeout_at: Option<Item<'a>>,
     /// Where it says what to do with missed times, or else its values.
     pub(super) misfire_at: Option<Item<'a>>,
+    /// What it waits for, when it does.
+    pub(super) after: Option<after::Said<'a>>,
     /// Where each series is said.
     pub(super) series_at: Vec<(super::source::Place<'a>, String)>,
 }
@@ -36,6 +40,8 @@ pub(super) struct Known<'k, 'a> {
     pub(super) names: &'k [&'a str],
     /// Whether a file could not be read, so that a name that is not known here may be there.
     pub(super) incomplete: bool,
+    /// The names of all schedules.
+    pub(super) schedules: &'k after::Names<'a>,
     /// `[defaults]`.
     pub(super) defaults: &'k Said<'a>,
     /// Zones.
@@ -73,6 +79,7 @@ pub(super) fn schedule<'a>(
     if let (Some(statement), Some(connection)) = (&statement, connection) {
         statement.check_provider(connection.provider, found);
     }
+    let after = after::read(&table, known.schedules, found);
     let values = Values::read(&table, known.files, found);
     let series = statement
         .as_ref()
@@ -86,7 +93,8 @@ pub(super) fn schedule<'a>(
     let timeout_at = table.get("timeout").or(times.at.first()).cloned();
     let misfire_at = table.get("misfire").or(table.get("parameters")).cloned();
     let series_at = series.iter().map(|s| (s.at, s.path.clone())).collect();
-    let definitions = definitions(&name, &times, connection, &said, series);
+    let waits_for = after.as_ref().map(|said| &said.after);
+    let definitions = definitions(&name, &times, connection, &said, waits_for, series);
     let schedule = Schedule {
         name,
         description,
@@ -101,6 +109,7 @@ pub(super) fn schedule<'a>(
         schedule,
         timeout_at,
         misfire_at,
+        after,
         series_at,
     })
 }
@@ -193,6 +202,7 @@ fn definitions(
     times: &Times<'_>,
     connection: &Connection,
     said: &Said<'_>,
+    after: Option<&Arc<After>>,
     series: Vec<Series<'_>>,
 ) -> Vec<Arc<Definition>> {
     let definition = |series: Series<'_>| {
@@ -211,6 +221,7 @@ fn definitions(
             start_deadline: said.start_deadline(),
             cancel_grace: said.cancel_grace(),
             priority: said.priority(),
+            after: after.cloned(),
         })
     };
     series.into_iter().map(definition).collect()

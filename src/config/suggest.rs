@@ -73,6 +73,7 @@ fn synonym(wrong: &str) -> Option<&'static str> {
         "retries" | "max_attempts" => "retry",
         "catchup" | "missed" => "misfire",
         "concurrency" | "max_active_runs" => "overlap",
+        "depends_on" | "needs" | "upstream" | "requires" | "wait_for" => "after",
         "disabled" | "active" | "paused" => "enabled",
         "host" | "api_url" | "region" => "base_url",
         "rate_limit" | "rpm" => "requests_per_minute",

@@ -21,11 +21,11 @@ use super::patience::{BEAT, patiently};
 use super::perform::Performer;
 use super::{DaemonError, Plan};
 use crate::sched::act::{Act, Acted};
-use crate::sched::id::RunId;
+use crate::sched::id::{RunId, SeriesId};
 use crate::sched::run::Origin;
-use crate::sched::scheduler::Scheduler;
+use crate::sched::scheduler::{Predecessors, Scheduler, Setup};
 use crate::sched::step::{Change, Effect, Input, Step};
-use crate::sched::time::{Mono, Timestamp, between};
+use crate::sched::time::{Mono, TimeRange, Timestamp, between};
 use crate::store::{RunQuery, Store, StoreError};
 use crate::systemd::Notifier;
 
@@ -35,6 +35,8 @@ const REPORT: Duration = Duration::from_millis(200);
 const MEANWHILE: Duration = Duration::from_secs(1);
 /// How long a stop waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// So many runs are looked at of a series that others wait for.
+const LOOKED_AT: usize = 100_000;
 /// The first pause before an unusable store is tried again, and the longest.
 const STORE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -86,9 +88,11 @@ impl Driver {
     /// One scheduler's life: from what the store knows to a stop or a failed commit.
     async fn live(&mut self, generation: u32) -> Result<(), StoreError> {
         let saved = patiently(&self.systemd, &self.status, self.store.load()).await?;
-        let setup = self.plan.setup(self.instance.clone(), generation);
+        let mut setup = self.plan.setup(self.instance.clone(), generation);
         let zones = Arc::clone(&self.plan.zones);
         let now = self.inbox.clock.now();
+        let decided = saved.mark.map_or(now.wall, |mark| mark.min(now.wall));
+        setup.predecessors = self.predecessors(&setup, decided).await?;
         let (mut scheduler, step) = Scheduler::recover(setup, saved, zones.as_ref(), now);
         self.finish(&scheduler, step).await?;
         let series = scheduler.snapshot(now).series;
@@ -160,7 +164,10 @@ impl Driver {
                     observe: self.plan.observe,
                     ..plan
                 };
-                let setup = Ok(Box::new(plan.setup(self.instance.clone(), generation)));
+                let mut setup = Box::new(plan.setup(self.instance.clone(), generation));
+                let now = self.inbox.clock.now().wall;
+                setup.predecessors = self.predecessors(&setup, now).await?;
+                let setup = Ok(setup);
                 new = Some((plan, clients));
                 Input::Reload { token, setup, by }
             }
@@ -181,6 +188,24 @@ impl Driver {
         }
         self.reported = self.reported.filter(|_| !shown);
         self.release(scheduler, changes, step.effects).await
+    }
+
+    /// What the store knows of the series that others wait for; without any it is not asked.
+    async fn predecessors(&self, setup: &Setup, at: Timestamp) -> Result<Predecessors, StoreError> {
+        let mut known = Predecessors::default();
+        for (series, since) in setup.predecessors_since(at) {
+            let runs = self.store.runs(since_then(&series, since));
+            let runs = patiently(&self.systemd, &self.status, runs).await?;
+            known.runs.extend(runs);
+            let range = TimeRange {
+                after: since,
+                upto: Timestamp::MAX,
+            };
+            let missed = self.store.missed(Some(series), range);
+            let missed = patiently(&self.systemd, &self.status, missed).await?;
+            known.missed.extend(missed);
+        }
+        Ok(known)
     }
 
     /// Commits a step, then acts on it.
@@ -376,6 +401,17 @@ fn generations(run: &RunId) -> RunQuery {
         set: Some(run.series.set.clone()),
         since: Some(run.instant),
         until: Some(run.instant),
+        ..RunQuery::default()
+    }
+}
+
+/// The newest runs of a series since then.
+fn since_then(series: &SeriesId, since: Timestamp) -> RunQuery {
+    RunQuery {
+        schedule: Some(series.schedule.clone()),
+        set: Some(series.set.clone()),
+        since: Some(since),
+        limit: Some(LOOKED_AT),
         ..RunQuery::default()
     }
 }

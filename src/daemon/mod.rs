@@ -20,7 +20,7 @@ use tracing::warn;
 
 use crate::sched::id::ScheduleName;
 use crate::sched::schedule::{ConnectionLimits, Definition};
-use crate::sched::scheduler::{Setup, Snapshot};
+use crate::sched::scheduler::{Predecessors, Setup, Snapshot};
 use crate::sched::step::Input;
 use crate::sched::time::{TimeZone, between};
 use crate::sched::trigger::Trigger;
@@ -79,6 +79,7 @@ impl Plan {
             connections: self.connections.clone(),
             observe: self.observe,
             kept: self.kept,
+            predecessors: Predecessors::default(),
             generation,
         }
     }

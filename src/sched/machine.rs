@@ -36,6 +36,8 @@ pub enum Event {
     Admitted,
     /// It could not be submitted in time.
     StartDeadlinePassed,
+    /// What it comes after leaves nothing to do, or was awaited in vain.
+    PassedOver(SkipReason, String),
     /// It is to be stopped.
     Cancel(CancelWhy),
     /// The answer to its submission.
@@ -64,6 +66,7 @@ impl Event {
         match self {
             Self::Admitted => "admitted",
             Self::StartDeadlinePassed => "start_deadline_passed",
+            Self::PassedOver(..) => "passed_over",
             Self::Cancel(_) => "cancel",
             Self::Submitted(_) => "submitted",
             Self::Resumed => "resumed",
@@ -120,6 +123,9 @@ impl Run {
         match (&self.state, event) {
             (S::Pending | S::Backoff { .. }, Event::Admitted) => Ok(self.submit(cx)),
             (S::Pending | S::Backoff { .. }, Event::StartDeadlinePassed) => Ok(self.too_late(cx)),
+            (S::Pending, Event::PassedOver(reason, why)) => {
+                Ok(self.finish(Outcome::Skipped(reason), Some(why), None, cx))
+            }
             (S::Pending | S::Backoff { .. }, Event::Cancel(why)) => {
                 Ok(self.finish(Outcome::Cancelled, Some(cancelled_because(why)), None, cx))
             }
@@ -569,7 +575,9 @@ fn finished_notice(run: &Run, outcome: Outcome, why: Option<&str>) -> Option<Not
         Outcome::TimedOut => (NoticeKind::TimedOut, "timed out"),
         Outcome::Cancelled => (NoticeKind::Cancelled, "was cancelled"),
         Outcome::Lost => (NoticeKind::Lost, "is lost: how it ended cannot be known"),
-        Outcome::Skipped(SkipReason::StartDeadline) => (NoticeKind::Late, "did not start in time"),
+        Outcome::Skipped(SkipReason::StartDeadline | SkipReason::PredecessorAwaited) => {
+            (NoticeKind::Late, "did not start in time")
+        }
         Outcome::Skipped(_) => return None,
     };
     let mut body = String::new();

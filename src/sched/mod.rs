@@ -8,6 +8,7 @@
 //! Where to read first: `run.rs` and `machine.rs` (the state machine), `plan.rs` (a span of time into decisions), `scheduler/`.
 
 pub mod act;
+pub mod calendar;
 pub mod call;
 pub mod fault;
 pub mod id;

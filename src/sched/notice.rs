@@ -14,7 +14,7 @@ pub enum NoticeKind {
     Lost,
     /// A run was cancelled.
     Cancelled,
-    /// A run started too late or was skipped because it could not start in time.
+    /// A run was skipped because it could not start in time, or will be unless somebody mends what it waits for.
     Late,
     /// Times passed while nobody watched and were not run.
     Missed,

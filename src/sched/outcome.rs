@@ -42,6 +42,12 @@ pub enum SkipReason {
     Paused,
     /// Somebody asked that it does not run.
     Asked,
+    /// A schedule that it comes after has no run on that date.
+    NoPredecessor,
+    /// It comes after a failure, and there was none.
+    PredecessorSucceeded,
+    /// It waited for the schedules that it comes after until its start deadline.
+    PredecessorAwaited,
 }
 
 macro_rules! words {
@@ -71,6 +77,9 @@ words!(SkipReason {
     SkipReason::Blocked => "blocked",
     SkipReason::Paused => "paused",
     SkipReason::Asked => "asked",
+    SkipReason::NoPredecessor => "no_predecessor",
+    SkipReason::PredecessorSucceeded => "predecessor_succeeded",
+    SkipReason::PredecessorAwaited => "predecessor_awaited",
 });
 
 impl Outcome {
@@ -115,6 +124,11 @@ impl fmt::Display for SkipReason {
             Self::Blocked => "the series is blocked after an illegal transition",
             Self::Paused => "its schedule was paused",
             Self::Asked => "somebody asked to skip it",
+            Self::NoPredecessor => "a schedule that it comes after has no run on that date",
+            Self::PredecessorSucceeded => "it comes after a failure, and there was none",
+            Self::PredecessorAwaited => {
+                "it waited for the schedule that it comes after until its start deadline"
+            }
         })
     }
 }

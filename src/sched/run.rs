@@ -349,6 +349,15 @@ impl Run {
         }
     }
 
+    /// How it ended as far as anybody knows: of a lost run, by the word of a person who looked.
+    pub fn ended_as(&self) -> Option<Outcome> {
+        match (self.outcome(), self.resolved) {
+            (Some(Outcome::Lost), Some(Ended::Succeeded)) => Some(Outcome::Succeeded),
+            (Some(Outcome::Lost), Some(Ended::Failed)) => Some(Outcome::Failed),
+            (outcome, _) => outcome,
+        }
+    }
+
     /// Moves the elapsed times of a run that another process stored at `saved` onto the clock of this one: what had
     /// elapsed then plus the wall time in between, which counts only when it is not negative.
     pub fn rebase(&mut self, saved: Now, now: Now) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::call::Target;
 use super::id::{ConnectionName, SeriesId};
-use super::policy::Policies;
+use super::policy::{After, Policies};
 use super::trigger::TriggerSpec;
 use super::written::Written;
 
@@ -36,6 +36,8 @@ pub struct Definition {
     pub cancel_grace: Duration,
     /// Higher goes first when runs wait for a slot; 0 by default.
     pub priority: i32,
+    /// The schedules whose runs its own wait for.
+    pub after: Option<Arc<After>>,
 }
 
 /// What a connection allows and how long its answers may take: all that the heart knows of it.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod acting;
+mod after;
 mod carto_contract;
 mod cli_binary;
 mod cli_reading;

@@ -19,7 +19,10 @@ fn reasons() -> Vec<&'static str> {
         Reason::Observed => Some(Reason::Blocked),
         Reason::Blocked => Some(Reason::Paused),
         Reason::Paused => Some(Reason::Asked),
-        Reason::Asked => None,
+        Reason::Asked => Some(Reason::NoPredecessor),
+        Reason::NoPredecessor => Some(Reason::PredecessorSucceeded),
+        Reason::PredecessorSucceeded => Some(Reason::PredecessorAwaited),
+        Reason::PredecessorAwaited => None,
     })
     .map(Reason::word)
     .collect()

@@ -62,6 +62,7 @@ suite! {
     runs_come_by_instant_then_identity,
     runs_are_filtered,
     a_limit_keeps_the_newest,
+    what_a_predecessor_did_is_read_from_a_time_on,
     the_mark_never_goes_back,
     a_notice_is_stored_once,
     closed_series_are_not_loaded,
@@ -472,6 +473,39 @@ async fn a_limit_keeps_the_newest(subject: &Subject) {
         };
         assert_eq!(subject.runs(query).await, runs[5 - limit.min(5)..]);
     }
+}
+
+/// As the driver asks for those that wait for others.
+async fn what_a_predecessor_did_is_read_from_a_time_on(subject: &Subject) {
+    let lease = subject.lease().await;
+    let again = |n, outcome| {
+        let mut run = finished(pending_at("a/x", n), outcome, hour(9));
+        run.id.kind = RunKind::Generation(1);
+        run
+    };
+    let runs = [
+        finished(pending_at("a/x", 1), Outcome::Succeeded, hour(1)),
+        finished(pending_at("a/x", 2), Outcome::Failed, hour(2)),
+        again(2, Outcome::Succeeded),
+        finished(
+            pending_at("a/x", 3),
+            Outcome::Skipped(SkipReason::NoPredecessor),
+            hour(3),
+        ),
+        submitting(pending_at("a/x", 4), hour(4)),
+        pending_at("a/y", 4),
+        pending_at("b/x", 4),
+    ];
+    let mixed = [6, 2, 4, 0, 5, 1, 3].map(|n: usize| change(&runs[n]));
+    subject.commit(&lease, mixed.to_vec()).await;
+    let query = RunQuery {
+        schedule: Some(schedule("a")),
+        set: Some(set("x")),
+        since: Some(hour(2)),
+        limit: Some(100_000),
+        ..RunQuery::default()
+    };
+    assert_eq!(subject.runs(query).await, runs[1..5]);
 }
 
 async fn the_mark_never_goes_back(subject: &Subject) {

@@ -15,6 +15,7 @@ mod store;
 mod vendor;
 
 mod acts;
+mod after;
 mod circuit;
 mod clock;
 mod clock_sweep;

@@ -11,7 +11,7 @@ use nightcall::sched::policy::{
 };
 use nightcall::sched::schedule::PollPlan;
 use nightcall::sched::schedule::{ConnectionLimits, Definition};
-use nightcall::sched::scheduler::Setup;
+use nightcall::sched::scheduler::{Predecessors, Setup};
 use nightcall::sched::step::FireRequest;
 use nightcall::sched::time::{TimeZone, Timestamp};
 use nightcall::sched::trigger::{Rhythm, Trigger, TriggerSpec};
@@ -122,6 +122,7 @@ fn definition(name: &str, rhythm: Rhythm) -> Definition {
         start_deadline: hours(6),
         cancel_grace: mins(5),
         priority: 0,
+        after: None,
     }
 }
 
@@ -190,6 +191,8 @@ impl Config {
             connections: self.connections.clone(),
             observe: self.observe,
             kept: self.kept,
+            // Filled in from the store, as the driver does it.
+            predecessors: Predecessors::default(),
             generation: 0,
         }
     }

@@ -229,7 +229,11 @@ impl Sim {
             Mono(i64::try_from(self.process).unwrap() * 1_000_003),
         );
         self.note(Line::Started(self.process, self.now().wall));
-        let (setup, saved) = (self.config.setup(), self.store.load());
+        let (mut setup, saved) = (self.config.setup(), self.store.load());
+        let now = self.now().wall;
+        setup.predecessors = self
+            .store
+            .predecessors(&setup, saved.mark.unwrap_or(now).min(now));
         let (scheduler, step) = Scheduler::recover(setup, saved, &zone, self.now());
         self.scheduler = Some(scheduler);
         self.take(step);

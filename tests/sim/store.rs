@@ -14,6 +14,7 @@ use nightcall::sched::step::{Change, ConnectionMemory, Decided, Missed, Saved, S
 use nightcall::sched::time::{Now, TimeRange, Timestamp, earlier};
 
 mod acts;
+mod after;
 
 use crate::expander;
 use crate::setup::zone;

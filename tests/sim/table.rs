@@ -11,7 +11,7 @@ use nightcall::sched::act::Ended;
 use nightcall::sched::fault::{ConnectionFault, Fault};
 use nightcall::sched::id::{JobId, RunId};
 use nightcall::sched::machine::{Applied, Context, Event};
-use nightcall::sched::outcome::Outcome;
+use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::policy::DoubtPolicy;
 use nightcall::sched::policy::doubt::Finding;
 use nightcall::sched::run::{CancelWhy, Origin, Run, RunState};
@@ -25,7 +25,7 @@ use crate::setup::{With, base, carto, connection, hourly, permanent, secs, trans
 const STATES: [(&str, &str); 7] = [
     (
         "pending",
-        "stored; waits for its time, its series, a slot or its connection",
+        "stored; waits for its time, its series, other schedules, a slot or its connection",
     ),
     (
         "submitting",
@@ -247,12 +247,25 @@ fn events() -> Vec<(&'static str, Vec<(u64, Event)>)> {
     let one = |event: Event| vec![(0, event)];
     let submitted = |answer| one(Event::Submitted(answer));
     let polled = |answer| one(Event::Polled(answer));
+    let passed_over = |reason| one(Event::PassedOver(reason, String::new()));
     let gone = || Event::Polled(PollAnswer::Gone(permanent()));
     let refused = |fault: Fault| submitted(SubmitAnswer::Refused(fault));
     let out = connection(ConnectionFault::Unreachable);
     vec![
         ("its turn", one(Event::Admitted)),
         ("start deadline passed", one(Event::StartDeadlinePassed)),
+        (
+            "no predecessor on its date",
+            passed_over(SkipReason::NoPredecessor),
+        ),
+        (
+            "predecessors ended well, `on = \"failure\"`",
+            passed_over(SkipReason::PredecessorSucceeded),
+        ),
+        (
+            "start deadline passed, predecessors awaited",
+            passed_over(SkipReason::PredecessorAwaited),
+        ),
         ("accepted", submitted(SubmitAnswer::Accepted(job(1)))),
         ("refused, permanent fault", refused(permanent())),
         ("refused, transient fault", refused(transient())),

@@ -91,6 +91,7 @@ fn definition() -> Definition {
         start_deadline: secs(7200),
         cancel_grace: GRACE,
         priority: 0,
+        after: None,
     }
 }
 
@@ -882,6 +883,7 @@ const LEGAL: [(&str, &[&str]); 7] = [
         &[
             "admitted",
             "start_deadline_passed",
+            "passed_over",
             "cancel",
             "found",
             "resumed",
@@ -932,6 +934,7 @@ fn every_event() -> Vec<Event> {
     let mut events = vec![
         Event::Admitted,
         Event::StartDeadlinePassed,
+        Event::PassedOver(SkipReason::NoPredecessor, "nothing there".to_owned()),
         accepted(),
         refused(transient()),
         unsure(transient()),
@@ -983,6 +986,23 @@ fn any_other_pair_is_refused_and_changes_nothing() {
                 assert_eq!(after, run, "{word} {event:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_run_whose_predecessors_leave_nothing_to_do_is_passed_over_and_told_only_when_it_waited_in_vain()
+ {
+    let reasons = [
+        (SkipReason::NoPredecessor, None),
+        (SkipReason::PredecessorSucceeded, None),
+        (SkipReason::PredecessorAwaited, Some(NoticeKind::Late)),
+    ];
+    for (reason, told) in reasons {
+        let mut run = pending();
+        let applied = run.on(10, Event::PassedOver(reason, "why".to_owned()));
+        assert_eq!(run.outcome(), Some(Outcome::Skipped(reason)));
+        assert_eq!(applied.record.unwrap().why.as_deref(), Some("why"));
+        assert_eq!(applied.notice.map(|notice| notice.kind), told);
     }
 }
 

@@ -1,10 +1,12 @@
 //! The bundle of policies that a definition carries; one policy a file.
 
+pub mod after;
 pub mod doubt;
 pub mod misfire;
 pub mod overlap;
 pub mod retry;
 
+pub use after::{After, On};
 pub use doubt::DoubtPolicy;
 pub use misfire::{CatchUp, MisfirePolicy};
 pub use overlap::OverlapPolicy;

@@ -2,8 +2,9 @@
 //! changes to store and the effects to release after them.
 //!
 //! One input goes through it one way: the clock is checked (`clock.rs`), the input is taken in (`answers.rs`,
-//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `again.rs`, `resolve.rs`, `reload.rs`), then `tick` decides what is due (`series.rs`), fires what has expired
-//! (`timers.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each `connection.rs`). `recover.rs`
+//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `again.rs`, `resolve.rs`, `reload.rs`),
+//! then `tick` decides what is due (`series.rs`), fires what has expired (`timers.rs`), judges what waits for other
+//! schedules (`after.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each `connection.rs`). `recover.rs`
 //! makes it of what the store knows; `snapshot.rs` is what others see. How a run moves is never decided here but in
 //! `machine.rs`.
 //!
@@ -23,6 +24,7 @@
 
 mod acts;
 mod adopt;
+mod after;
 mod again;
 mod answers;
 mod circuit;
@@ -55,6 +57,8 @@ use super::step::{Change, Effect, Input, Step};
 use super::time::{Mono, Now, Timestamp, civil};
 use super::trigger::{Fold, Trigger};
 
+use after::Dependencies;
+pub use after::Predecessors;
 use clock::ClockWatch;
 use connection::{Connection, Host};
 pub use recover::ZoneSource;
@@ -78,6 +82,8 @@ pub struct Setup {
     pub observe: bool,
     /// For so long what ended is kept on record: a time before that may have run.
     pub kept: Duration,
+    /// What the store knows of the series that [`Setup::predecessors_since`] names.
+    pub predecessors: Predecessors,
     /// Counts the schedulers of this process, so that an answer to a former one is never taken for the awaited one.
     pub generation: u32,
 }
@@ -206,6 +212,9 @@ pub struct Scheduler {
     /// Requests by hand that were answered lately.
     manual: BTreeMap<ClientKey, RunId>,
 
+    /// Who waits for the runs of others.
+    after: Dependencies,
+
     /// Coming occurrences that are not to run; few series have any.
     skips: BTreeMap<SeriesId, Vec<Skip>>,
     pauses: BTreeMap<Scope, Pause>,
@@ -327,6 +336,7 @@ impl Scheduler {
         self.plan_due(A_STEP, now);
         self.end_pauses(now);
         self.expire(now);
+        self.judge_waiting(now);
         self.dispatch(now);
         self.keep_mark(now);
     }
@@ -367,6 +377,7 @@ impl Scheduler {
                 alarm: None,
             }),
         );
+        self.depends(slot);
         slot
     }
 
@@ -442,6 +453,9 @@ impl Scheduler {
             live.stop_asked = None;
             live.stops_lost = 0;
         }
+        if live.run.state != RunState::Pending && self.after.looks(slot) {
+            self.after.forget(slot);
+        }
         match &live.run.state {
             RunState::Finished(outcome) => {
                 let outcome = *outcome;
@@ -464,6 +478,8 @@ impl Scheduler {
         let Some(live) = self.runs.remove(&slot) else {
             return;
         };
+        self.after.forget(slot);
+        self.after.note(&live.run);
         self.by_run.remove(&live.run.id);
         let until = live.run.may_live_until();
         let may_live = outcome == Outcome::Lost && (until > now.wall || self.clock.doubtful());
@@ -493,9 +509,8 @@ impl Scheduler {
 
     /// Whose turn it may be: the first run of the series, and the first of its background.
     fn heads(&self, index: usize) -> impl Iterator<Item = Slot> + use<> {
-        let live = &self.series[index].live;
-        let first = live.first().copied();
-        let background = live.range(BACKGROUND..).next().copied();
+        let first = self.first_of(index);
+        let background = self.first_in_background(index);
         first
             .into_iter()
             .chain(background.filter(|slot| first != Some(*slot)))

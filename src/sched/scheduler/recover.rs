@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::after::Dependencies;
 use super::clock::ClockWatch;
 use super::lookup::BEFORE;
 use super::series::{Series, Start};
@@ -52,6 +53,7 @@ impl Scheduler {
             hosts: Vec::new(),
             decided: Decided::default(),
             manual: BTreeMap::new(),
+            after: Dependencies::default(),
             skips: BTreeMap::new(),
             started: now,
             clock: ClockWatch::new(saved.mark, now),
@@ -87,7 +89,9 @@ impl Scheduler {
             }
         }
         scheduler.take_pauses(saved.pauses);
+        scheduler.watch(&setup.definitions, &setup.predecessors);
         scheduler.take_series(setup.definitions, saved.series, mark, zones, now);
+        scheduler.rewatch();
         scheduler.take_acts(saved.skips, saved.passed);
         scheduler.take_runs(saved.live, saved.lost, now);
         scheduler.sweep(mark, saved.mark.unwrap_or(Timestamp::MIN), now);

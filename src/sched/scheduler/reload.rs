@@ -68,6 +68,8 @@ impl Scheduler {
     /// Takes another configuration, whole or not at all. The name of the installation and `observe` belong to the
     /// process and stay.
     pub(super) fn reload(&mut self, setup: Setup, now: Now) -> Result<Done, Refusal> {
+        // What is decided now counts for those who wait from now on. To watch more changes nothing.
+        self.watch(&setup.definitions, &setup.predecessors);
         self.decide_all_past(now)?;
         let names: HashSet<&SeriesId> = setup.definitions.iter().map(|(d, _)| &d.series).collect();
         self.connections_stay(&setup.connections, &names)?;
@@ -79,10 +81,15 @@ impl Scheduler {
         self.disabled = setup.disabled.into_iter().collect();
         self.exchange_connections(setup.connections, now);
         self.exchange_series(setup.definitions, &mut tally, now);
+        self.rewatch();
         let mut live: Vec<Slot> = self.runs.keys().copied().collect();
         live.sort_unstable();
         for slot in live {
-            self.wait(slot, now);
+            match self.after.holds(slot) {
+                // It may be in the queue, and has to wait again.
+                true => self.settle(slot, now),
+                false => self.wait(slot, now),
+            }
         }
         Ok(Done::new(format!(
             "{} series are planned: {} added, {} removed, {} with other times, {} edited otherwise",

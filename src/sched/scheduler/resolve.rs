@@ -106,6 +106,7 @@ impl Scheduler {
             fault: None,
             job: run.job.clone(),
         };
+        self.after.note(&run);
         self.step.changes.push(Change::Run {
             run: Box::new(run),
             record,

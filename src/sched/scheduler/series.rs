@@ -382,6 +382,7 @@ impl Scheduler {
         run.state = RunState::Finished(Outcome::Skipped(reason));
         run.finished = Some(now.wall);
         let record = born(&run, "skipped", Some(reason.to_string()), now);
+        self.after.note(&run);
         self.step.changes.push(Change::Run {
             run: Box::new(run),
             record,
@@ -416,6 +417,7 @@ impl Scheduler {
         (range, count, reason): (TimeRange, u64, SkipReason),
         now: Now,
     ) {
+        self.range_passed(index, range);
         self.step.changes.push(Change::Missed(Missed {
             series: self.series[index].id().clone(),
             range,
@@ -472,19 +474,36 @@ impl Scheduler {
         if series.paused && !live.run.even_paused {
             return false;
         }
+        if self.after.holds(slot) {
+            return false;
+        }
         let first = match slot < BACKGROUND {
-            true => series.live.first() == Some(&slot),
+            true => self.first_of(index) == Some(slot),
             false => self.background_has_turn(index, slot),
         };
         live.run.beside || (first && series.lost.is_empty() && self.is_alone(index, slot))
     }
 
-    /// Whether a run in the background is the first of these, and nothing on time waits or runs that is not meant to be
-    /// beside others.
+    /// The first run of a series in the order of planning; one that waits for other schedules holds up nobody.
+    pub(super) fn first_of(&self, index: usize) -> Option<Slot> {
+        let mut live = self.series[index].live.iter();
+        live.find(|slot| !self.after.holds(**slot)).copied()
+    }
+
+    /// The first run of its background.
+    pub(super) fn first_in_background(&self, index: usize) -> Option<Slot> {
+        let mut live = self.series[index].live.range(BACKGROUND..);
+        live.find(|slot| !self.after.holds(**slot)).copied()
+    }
+
+    /// Whether a run in the background is the first of these, and nothing on time waits for its turn or runs that is not
+    /// meant to be beside others.
     fn background_has_turn(&self, index: usize, slot: Slot) -> bool {
-        let live = &self.series[index].live;
-        let mut on_time = live.range(..BACKGROUND).filter_map(|s| self.runs.get(s));
-        live.range(BACKGROUND..).next() == Some(&slot) && on_time.all(|other| other.run.beside)
+        let on_time = self.series[index].live.range(..BACKGROUND);
+        let mut on_time = on_time
+            .filter(|slot| !self.after.holds(**slot))
+            .filter_map(|s| self.runs.get(s));
+        self.first_in_background(index) == Some(slot) && on_time.all(|other| other.run.beside)
     }
 
     /// Whether no other run of the series is with the vendor that is not meant to be beside others. A job that turns up

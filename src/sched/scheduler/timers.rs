@@ -32,6 +32,7 @@ impl Scheduler {
             RunState::Pending => {
                 alarm = Some(run.start_deadline());
                 ready = true;
+                self.after.is_due(slot);
             }
             RunState::Backoff { until } if now.mono < *until => soonest(*until),
             RunState::Backoff { until } => {
@@ -223,6 +224,9 @@ impl Scheduler {
             RunState::Pending | RunState::Backoff { .. }
                 if now.wall >= live.run.start_deadline() =>
             {
+                if self.awaited_in_vain(slot, now) {
+                    return;
+                }
                 self.apply(slot, Event::StartDeadlinePassed, now);
             }
             _ => self.wait(slot, now),

@@ -14,7 +14,7 @@ use crate::sched::fault::{Fault, FaultClass};
 use crate::sched::id::{ConnectionName, JobId, RunId, SeriesId};
 use crate::sched::outcome::Outcome;
 use crate::sched::policy::{
-    CatchUp, DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy,
+    After, CatchUp, DoubtPolicy, MisfirePolicy, On, OverlapPolicy, Policies, RetryPolicy,
 };
 use crate::sched::run::{CancelWhy, RunState};
 use crate::sched::schedule::Definition;
@@ -363,6 +363,15 @@ struct DefinitionRow {
     /// there were templates, and the definition is the same as before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     templates: Vec<String>,
+    /// Not written when there is none, so that a definition reads as one of before there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<AfterRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AfterRow {
+    schedules: Vec<String>,
+    on: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -456,6 +465,10 @@ pub(super) fn definition(definition: &Definition) -> String {
         cancel_grace: definition.cancel_grace,
         priority: definition.priority,
         templates: definition.parameters.places().map(str::to_owned).collect(),
+        after: definition.after.as_deref().map(|after| AfterRow {
+            schedules: after.schedules.iter().map(ToString::to_string).collect(),
+            on: after.on.word().to_owned(),
+        }),
     })
 }
 
@@ -511,6 +524,16 @@ pub(super) fn read_definition(body: &str, parameters: &str) -> Result<Arc<Defini
         start_deadline: row.start_deadline,
         cancel_grace: row.cancel_grace,
         priority: row.priority,
+        after: row.after.map(read_after).transpose()?,
+    }))
+}
+
+fn read_after(row: AfterRow) -> Result<Arc<After>, Failure> {
+    let schedules = row.schedules.iter();
+    let schedules = schedules.map(|name| parse(name, "the name of a schedule"));
+    Ok(Arc::new(After {
+        schedules: schedules.collect::<Result<_, _>>()?,
+        on: by_word(&On::ALL, &row.on, "an end of a predecessor")?,
     }))
 }
 

@@ -44,6 +44,7 @@ fn definition(series: &str, priority: i32) -> Arc<Definition> {
         start_deadline: Duration::ZERO,
         cancel_grace: Duration::ZERO,
         priority,
+        after: None,
     })
 }
 
@@ -266,6 +267,11 @@ fn costs(history: u32) -> Vec<(&'static str, i64)> {
         set: Some(last.id.series.set.clone()),
         ..query.clone()
     };
+    let past_of_a_predecessor = RunQuery {
+        since: Some(last.id.instant),
+        limit: Some(100_000),
+        ..series.clone()
+    };
     type Question<'q> = Box<dyn Fn(&Connection) + 'q>;
     let runs_of = |query: RunQuery| -> Question<'_> {
         Box::new(move |conn| drop(runs(conn, &query).unwrap()))
@@ -276,6 +282,7 @@ fn costs(history: u32) -> Vec<(&'static str, i64)> {
         ("runs --state failed", runs_of(state("failed"))),
         ("runs --state running", runs_of(state("running"))),
         ("runs SCHEDULE/SET", runs_of(series)),
+        ("the past of a predecessor", runs_of(past_of_a_predecessor)),
         (
             "show",
             Box::new(|conn| drop(story(conn, &last.id).unwrap())),

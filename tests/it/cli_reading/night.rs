@@ -11,14 +11,14 @@ use nightcall::config::{self, Config};
 use nightcall::sched::Scheduler;
 use nightcall::sched::fault::{Fault, FaultClass};
 use nightcall::sched::id::{JobId, RunId};
-use nightcall::sched::scheduler::Setup;
+use nightcall::sched::scheduler::{Predecessors, Setup};
 use nightcall::sched::step::{
     Answer, Ask, CancelAnswer, Effect, FireRequest, Input, Key, ListAnswer, PollAnswer, Step,
     SubmitAnswer, Token,
 };
 use nightcall::sched::time::{Mono, Now, Timestamp, later};
 use nightcall::store::sqlite::SqliteStore;
-use nightcall::store::{Holder, Lease, Store};
+use nightcall::store::{Holder, Lease, RunQuery, Store};
 use nightcall::zones::Zones;
 use tokio::runtime::Runtime;
 
@@ -215,7 +215,7 @@ impl<'a> Daemon<'a> {
         self.answers.clear();
         let enabled = self.config.schedules.iter().filter(|s| s.enabled);
         let series = enabled.flat_map(|s| s.definitions.iter().map(|d| (d, &s.trigger)));
-        let setup = Setup {
+        let mut setup = Setup {
             instance: "test".to_owned(),
             config: self.config.hash.clone(),
             definitions: series.map(|(d, t)| (d.clone(), t.clone())).collect(),
@@ -228,9 +228,20 @@ impl<'a> Daemon<'a> {
                 .collect(),
             observe: false,
             kept: std::time::Duration::MAX,
+            predecessors: Predecessors::default(),
             generation: 1,
         };
         let saved = self.runtime.block_on(self.store.load()).unwrap();
+        for (series, since) in setup.predecessors_since(self.now.wall) {
+            let runs = RunQuery {
+                schedule: Some(series.schedule),
+                set: Some(series.set),
+                since: Some(since),
+                ..RunQuery::default()
+            };
+            let runs = self.runtime.block_on(self.store.runs(runs)).unwrap();
+            setup.predecessors.runs.extend(runs);
+        }
         let zones = Zones::load();
         let (scheduler, step) = Scheduler::recover(setup, saved, &|name| zones.get(name), self.now);
         self.scheduler = Some(scheduler);

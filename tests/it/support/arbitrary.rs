@@ -12,7 +12,7 @@ use nightcall::sched::id::{
 use nightcall::sched::notice::{KINDS, Notice};
 use nightcall::sched::outcome::{Outcome, SkipReason};
 use nightcall::sched::policy::{
-    CatchUp, DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy,
+    After, CatchUp, DoubtPolicy, MisfirePolicy, On, OverlapPolicy, Policies, RetryPolicy,
 };
 use nightcall::sched::run::{CancelWhy, Origin, Record, Run, RunState};
 use nightcall::sched::schedule::Definition;
@@ -269,9 +269,9 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
         written(),
         policies(),
     );
-    (parts, times)
+    (parts, times, after())
         .prop_map(
-            |(parts, (timeout, start_deadline, cancel_grace, priority))| {
+            |(parts, (timeout, start_deadline, cancel_grace, priority), after)| {
                 let (series, trigger, connection, target, query, parameters, policies) = parts;
                 Arc::new(Definition {
                     series,
@@ -285,10 +285,23 @@ pub(crate) fn definition() -> BoxedStrategy<Arc<Definition>> {
                     start_deadline,
                     cancel_grace,
                     priority,
+                    after: after.map(Arc::new),
                 })
             },
         )
         .boxed()
+}
+
+fn after() -> BoxedStrategy<Option<After>> {
+    let schedules = vec("[a-c]{1,2}", 1..3);
+    let after = (schedules, select(On::ALL.to_vec())).prop_map(|(names, (on, _))| After {
+        schedules: names
+            .iter()
+            .map(|name| ScheduleName::new(name).unwrap())
+            .collect(),
+        on,
+    });
+    option::of(after).boxed()
 }
 
 fn connection() -> BoxedStrategy<ConnectionName> {
@@ -343,6 +356,9 @@ fn outcome() -> BoxedStrategy<Outcome> {
         SkipReason::Paused,
         SkipReason::Paused,
         SkipReason::Asked,
+        SkipReason::NoPredecessor,
+        SkipReason::PredecessorSucceeded,
+        SkipReason::PredecessorAwaited,
     ];
     let certain = [
         Outcome::Succeeded,

@@ -90,6 +90,7 @@ pub(crate) fn definition(of: &SeriesId) -> Arc<Definition> {
         start_deadline: 6 * HOUR,
         cancel_grace: Duration::from_secs(300),
         priority: 0,
+        after: None,
     })
 }
 

@@ -198,7 +198,9 @@ impl Play<'_> {
         self.handle(vec![Input::Wake]);
         let process = self.daemon.as_ref().map(|daemon| daemon.process)?;
         let former = std::mem::replace(&mut self.config, self.file.clone());
-        let setup = Ok(Box::new(self.config.setup()));
+        let mut setup = Box::new(self.config.setup());
+        setup.predecessors = self.store.predecessors(&setup, self.now().wall);
+        let setup = Ok(setup);
         let (deeds, (token, by)) = (self.store.deeds.len(), self.asker());
         self.handle(vec![Input::Reload { token, setup, by }]);
         let lives = self

@@ -1,4 +1,4 @@
-//! The ten invariants of the design, and where each is asserted. *Step* is after every step, *request* before a request
+//! The ten invariants of the design and one more, and where each is asserted. *Step* is after every step, *request* before a request
 //! leaves, *made* when the vendor makes a job, *some* after one step in several (looking costs as much as there are live
 //! runs), *end* after the calm.
 //!
@@ -14,6 +14,7 @@
 //! | 8 | each finished run that wants a notice has exactly one, of the same step | step, end |
 //! | 9 | bounds: runs in flight, questions under way, requests a minute, list calls, busy loops | request, some |
 //! | 10 | no secret in what is stored or told | step (words for people), end of some nights (everything) |
+//! | 11 | nothing starts before what it comes after has ended as wanted | request (`after.rs`) |
 //!
 //! And *liveness*: once nothing goes wrong any more, everything ends within `bounds.rs`.
 //!
@@ -204,6 +205,7 @@ impl Play<'_> {
                     format!("{} starts after its start deadline, at {now}", run.id)
                 });
                 self.check_occupied(run, now);
+                self.check_after(run);
                 let mut pauses = self.store.pauses.values();
                 let paused = pauses.find(|pause| {
                     let over = pause.until.is_some_and(|until| until <= now);
@@ -352,7 +354,9 @@ pub(super) fn check_told<'a>(
         Outcome::TimedOut => Some(NoticeKind::TimedOut),
         Outcome::Cancelled => Some(NoticeKind::Cancelled),
         Outcome::Lost => Some(NoticeKind::Lost),
-        Outcome::Skipped(SkipReason::StartDeadline) => Some(NoticeKind::Late),
+        Outcome::Skipped(SkipReason::StartDeadline | SkipReason::PredecessorAwaited) => {
+            Some(NoticeKind::Late)
+        }
         Outcome::Skipped(_) => None,
     };
     let id = format!("{}:finished", run.id);

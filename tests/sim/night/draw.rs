@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nightcall::sched::call::Parameters;
-use nightcall::sched::id::ConnectionName;
-use nightcall::sched::policy::{CatchUp, DoubtPolicy, OverlapPolicy};
+use nightcall::sched::id::{ConnectionName, ScheduleName};
+use nightcall::sched::policy::{After, CatchUp, DoubtPolicy, On, OverlapPolicy};
 use nightcall::sched::schedule::{ConnectionLimits, Definition};
 use nightcall::sched::time::Timestamp;
 use nightcall::sched::trigger::{DstGap, DstOverlap, Rhythm};
@@ -43,9 +43,10 @@ pub(super) fn night(seed: u64) -> Night {
     let begins: Timestamp = begins.parse().unwrap();
     let connections = some_connections(&mut dice);
     let count = dice.between(1, 5);
-    let definitions: Vec<Definition> = (0..count)
+    let mut definitions: Vec<Definition> = (0..count)
         .map(|n| some_schedule(&mut dice, n, zone, &connections))
         .collect();
+    some_wait(&mut definitions, seed);
     let mut night = Night {
         seed,
         begins,
@@ -79,6 +80,26 @@ fn some_connections(dice: &mut Dice) -> Vec<ConnectionLimits> {
         second
     });
     std::iter::once(first).chain(second).collect()
+}
+
+/// Some schedules come after some of those before them.
+fn some_wait(definitions: &mut [Definition], seed: u64) {
+    // Chance of its own: the rest of a night is the same without.
+    let mut dice = Dice::new(seed ^ 0x00af_7e42);
+    if !dice.percent(50) {
+        return;
+    }
+    for index in 1..definitions.len() {
+        if dice.percent(50) {
+            let names = definitions[..index].iter().map(|d| &d.series.schedule);
+            let mut schedules: Vec<ScheduleName> = names.cloned().collect();
+            schedules.retain(|_| dice.percent(60));
+            if !schedules.is_empty() {
+                let on = dice.pick(&[On::Success, On::Success, On::Any, On::Failure]);
+                definitions[index].after = Some(After { schedules, on }.into());
+            }
+        }
+    }
 }
 
 fn some_line(dice: &mut Dice, seed: u64) -> Line {

@@ -6,6 +6,7 @@
 //! `cargo test --test sim night` plays 200 of them; `SIM_SEEDS=5000` more, `SIM_FROM=1000` others, `SIM_SEED=42` one.
 
 mod acts;
+mod after;
 mod bounds;
 mod by_hand;
 mod campaign;

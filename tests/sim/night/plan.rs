@@ -220,10 +220,12 @@ impl fmt::Display for Night {
             self.seed, self.begins, self.trouble
         )?;
         for d in &self.definitions {
+            let after = d.after.as_ref().map(|after| format!("{after:?} "));
             writeln!(
                 f,
-                "  {} {:?} in {} (jitter {:?}) on {}, timeout {:?}, deadline {:?}, grace {:?}, {:?}",
+                "  {} {}{:?} in {} (jitter {:?}) on {}, timeout {:?}, deadline {:?}, grace {:?}, {:?}",
                 d.series,
+                after.unwrap_or_default(),
                 d.trigger.rhythm,
                 d.trigger.zone,
                 d.trigger.jitter,

@@ -88,6 +88,8 @@ impl Play<'_> {
         daemon.asked.clear();
         let mut setup = self.config.setup();
         setup.generation = daemon.generation;
+        let decided = self.store.mark.unwrap_or(now.wall).min(now.wall);
+        setup.predecessors = self.store.predecessors(&setup, decided);
         let (scheduler, step) = Scheduler::recover(setup, self.store.load(), &zone, now);
         daemon.scheduler = Some(scheduler);
         self.take(step);

@@ -11,7 +11,7 @@ use nightcall::sched::step::Change;
 use super::plan::Night;
 
 /// What two hundred nights must reach, each at least once.
-pub(super) const REACHED: [&str; 113] = [
+pub(super) const REACHED: [&str; 116] = [
     "act Clock",
     "act Closed",
     "act Doctor",
@@ -95,7 +95,10 @@ pub(super) const REACHED: [&str; 113] = [
     "skipped buffer_full",
     "skipped busy",
     "skipped missed",
+    "skipped no_predecessor",
     "skipped paused",
+    "skipped predecessor_awaited",
+    "skipped predecessor_succeeded",
     "skipped predecessor_unknown",
     "skipped start_deadline",
     "succeeded at a later attempt",

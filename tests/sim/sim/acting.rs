@@ -37,7 +37,9 @@ impl Sim {
     pub(crate) fn reload(&mut self, config: Config) -> Option<Acted> {
         let token = self.token();
         self.sent.clear();
-        let setup = Ok(Box::new(config.setup()));
+        let mut setup = Box::new(config.setup());
+        setup.predecessors = self.store.predecessors(&setup, self.now().wall);
+        let setup = Ok(setup);
         let (steps, former) = (self.steps, std::mem::replace(&mut self.config, config));
         let last = self.store.deeds.len();
         self.handle(Input::Reload {
