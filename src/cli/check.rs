@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::ToSpan;
@@ -13,9 +14,11 @@ use super::exit::{Exit, Failure, Outcome};
 use super::select::{self, Selector};
 use super::{rendered, words};
 use crate::config::{self, Config, Problem, Problems, Schedule};
+use crate::sched::calendar::{Calendar, Lack};
 use crate::sched::id::SetName;
+use crate::sched::policy::After;
 use crate::sched::schedule::Definition;
-use crate::sched::time::Timestamp;
+use crate::sched::time::{Timestamp, later};
 use crate::sched::trigger::{Occurrence, Shape};
 
 /// With more schedules than this each gets one line.
@@ -36,13 +39,19 @@ const NEXT: usize = 3;
 /// Clock changes are shown that come within so many months.
 const MONTHS: i64 = 24;
 
+/// Times without a predecessor are looked for so far ahead …
+const AHEAD: Duration = Duration::from_secs(30 * 86_400);
+
+/// … and so many are named.
+const LACKING: usize = 10;
+
 /// The longest statement that is shown whole, in bytes.
 const STATEMENT: usize = 500;
 
 /// Check the configuration and show what it means.
 ///
 /// Finds all problems at once, each with its place and a remedy, and then ends with 78. Needs no credential, no
-/// daemon and no database. With --json it prints one object a problem or warning.
+/// daemon and no database. With --json it prints one object a problem, warning or note.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  nightcall check\n  nightcall check store-clusters\n  \
@@ -60,7 +69,7 @@ pub struct CheckArgs {
 /// One problem or warning, as `check --json` prints it.
 #[derive(Debug, Serialize)]
 struct ProblemView<'a> {
-    /// `error` or `warning`.
+    /// `error`, `warning`, or `note` for what follows from the calendar and may be meant.
     severity: &'a str,
     file: Option<String>,
     line: usize,
@@ -82,15 +91,22 @@ pub fn check_at(context: &Context, args: CheckArgs, now: Timestamp) -> Outcome {
         Err(problems) => return wrong(context, &problems),
     };
     let (schedules, set) = chosen(&config, args.series.as_deref())?;
+    let planned = config.schedules.iter().filter(|s| s.enabled);
+    let planned = planned.map(|s| (&s.name, &s.definitions[..], &*s.trigger));
+    let mut calendar = Calendar::of(planned);
     if context.out.json {
-        return objects(context, &config.warnings, "warning").map(|()| Exit::Ok);
+        objects(context, &config.warnings, "warning")?;
+        for schedule in &schedules {
+            notes(context, schedule, &mut calendar, now)?;
+        }
+        return Ok(Exit::Ok);
     }
     let full = args.all || schedules.len() <= DETAILED;
     let shown = if args.all { schedules.len() } else { LINES };
     for schedule in schedules.iter().take(shown) {
         let text = match full {
-            true => in_full(&config, schedule, set.as_ref(), now),
-            false => in_one_line(schedule, now),
+            true => in_full(&config, schedule, set.as_ref(), &mut calendar, now),
+            false => in_one_line(schedule, &mut calendar, now),
         };
         context.out.line(text)?;
     }
@@ -187,7 +203,13 @@ fn verdict(config: &Config) -> String {
 }
 
 /// A schedule with everything that follows from its lines.
-fn in_full(config: &Config, schedule: &Schedule, set: Option<&SetName>, now: Timestamp) -> String {
+fn in_full<'c>(
+    config: &Config,
+    schedule: &'c Schedule,
+    set: Option<&SetName>,
+    calendar: &mut Calendar<'c>,
+    now: Timestamp,
+) -> String {
     let mut text = schedule.name.to_string();
     if let Some(description) = &schedule.description {
         let _ = write!(text, ": {}", words::plain(description));
@@ -232,6 +254,12 @@ fn in_full(config: &Config, schedule: &Schedule, set: Option<&SetName>, now: Tim
                 },
             );
         }
+        if let Some(after) = after_of(schedule) {
+            add("after", words::after(after));
+        }
+        if let Some(lacks) = lacking(schedule, calendar, now) {
+            add("lacks", lacks);
+        }
         for note in schedule.trigger.notes(now, two_years_after(now)) {
             add("clock", note.text);
         }
@@ -274,9 +302,14 @@ fn told(config: &Config, connection: &str) -> String {
     format!("{connection}{}", provider.unwrap_or_default())
 }
 
-fn in_one_line(schedule: &Schedule, now: Timestamp) -> String {
+fn in_one_line<'c>(schedule: &'c Schedule, calendar: &mut Calendar<'c>, now: Timestamp) -> String {
     let then = match schedule.enabled {
-        true => format!("next {}", coming(schedule, 1, now)),
+        true => {
+            let lacks = lacking(schedule, calendar, now);
+            let lacks = lacks.map(|lacks| format!("; lacks {lacks}"));
+            let next = coming(schedule, 1, now);
+            format!("next {next}{}", lacks.unwrap_or_default())
+        }
         false => disabled(schedule),
     };
     format!("{}  {}; {then}", schedule.name, schedule.trigger.words())
@@ -287,6 +320,62 @@ fn disabled(schedule: &Schedule) -> String {
         Some(note) => format!("disabled: {}", words::plain(note)),
         None => "disabled".to_owned(),
     }
+}
+
+// ---- schedules that come after others ------------------------------------------------------------------------------
+
+fn after_of(schedule: &Schedule) -> Option<&After> {
+    schedule.definitions.first()?.after.as_deref()
+}
+
+/// The coming times that find no run of a schedule that this one comes after: each will be skipped.
+fn lacking<'c>(
+    schedule: &'c Schedule,
+    calendar: &mut Calendar<'c>,
+    now: Timestamp,
+) -> Option<String> {
+    let definition = schedule.definitions.first().filter(|_| schedule.enabled)?;
+    let until = later(now, AHEAD);
+    let found = calendar.lacking(definition, &schedule.trigger, now, until);
+    let first = found.times.first()?;
+    let zone = schedule.trigger.zone();
+    let time = |lack: &Lack| {
+        let Occurrence { civil, instant, .. } = lack.occurrence;
+        let of = words::nominal_offset(civil, instant, zone);
+        words::nominal(civil, of, zone, now)
+    };
+    let mut shown: Vec<String> = found.times.iter().take(LACKING).map(time).collect();
+    if let Some(more) = more(found.times.len(), LACKING) {
+        shown.push(format!("and {more} more"));
+    }
+    Some(format!(
+        "{} of {} times in the next 30 days find no run of {} on their date and will be skipped: {}",
+        found.times.len(),
+        found.of,
+        first.schedule,
+        shown.join(", ")
+    ))
+}
+
+/// The same as an object, since it is neither a problem nor a warning: it may be meant.
+fn notes<'c>(
+    context: &Context,
+    schedule: &'c Schedule,
+    calendar: &mut Calendar<'c>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let Some(message) = lacking(schedule, calendar, now) else {
+        return Ok(());
+    };
+    context.out.object(&ProblemView {
+        severity: "note",
+        file: None,
+        line: 0,
+        column: 0,
+        key: &format!("schedule.{}.after", schedule.name),
+        message: &message,
+        hint: None,
+    })
 }
 
 /// The next occurrences, "Tue 3 Feb 02:15 +01:00, …".

@@ -204,6 +204,15 @@ impl<'c> Line<'c> {
         rendered::for_occurrence(self.definition, &self.occurrence, self.trigger.zone())
     }
 
+    /// What is special about it, and which schedules it waits for.
+    fn note(&self) -> Option<String> {
+        let special = note(&self.occurrence, self.due, self.trigger.zone());
+        let after = self.definition.after.as_deref();
+        let after = after.map(|after| format!("after {}", words::names(after)));
+        let notes: Vec<String> = special.into_iter().chain(after).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+
     fn view(&self) -> NextView<'c> {
         let Occurrence { civil, instant, .. } = self.occurrence;
         let zone = self.trigger.zone();
@@ -213,7 +222,7 @@ impl<'c> Line<'c> {
             nominal: words::rfc3339(civil, words::nominal_offset(civil, instant, zone)),
             due: self.due.to_string(),
             fold: words::fold(civil, self.occurrence.fold, zone),
-            note: note(&self.occurrence, self.due, zone),
+            note: self.note(),
             parameters: self.sends().to_json(),
         }
     }
@@ -316,7 +325,7 @@ fn show(
             nominal,
             line.due.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             words::series(&line.definition.series),
-            note(&line.occurrence, line.due, here).unwrap_or_default(),
+            line.note().unwrap_or_default(),
         ];
         if templates {
             let filled = rendered::filled_in(line.definition, &line.sends());

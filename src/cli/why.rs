@@ -1,9 +1,10 @@
 //! `nightcall why`: the story of one time of a schedule in sentences, whether it ran or not.
 //!
-//! What is on record is told by `run.rs` and `live.rs`, what is not by `absent.rs`, with the occurrences that
+//! What is on record is told by `run.rs` and `live.rs` with `after.rs`, what is not by `absent.rs`, with the occurrences that
 //! `occurrences.rs` finds.
 
 mod absent;
+mod after;
 mod live;
 mod occurrences;
 mod run;

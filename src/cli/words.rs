@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::sched::call::Parameters;
 use crate::sched::fault::bounded;
 use crate::sched::id::{RunKind, SeriesId};
+use crate::sched::policy::{After, On};
 use crate::sched::run::Run;
 use crate::sched::time::{self, Timestamp};
 use crate::sched::trigger::Fold;
@@ -22,6 +23,22 @@ pub(super) fn series(series: &SeriesId) -> String {
         "default" => series.schedule.to_string(),
         _ => series.to_string(),
     }
+}
+
+/// The schedules that one comes after: `ingest, geo`.
+pub(super) fn names(after: &After) -> String {
+    let names: Vec<&str> = after.schedules.iter().map(|name| name.as_str()).collect();
+    names.join(", ")
+}
+
+/// What a schedule comes after: `ingest, whose runs of that date must have succeeded`.
+pub(super) fn after(after: &After) -> String {
+    let ended = match after.on {
+        On::Success => "must have succeeded",
+        On::Any => "must have ended",
+        On::Failure => "must have ended, one of them not well",
+    };
+    format!("{}, whose runs of that date {ended}", names(after))
 }
 
 /// The offset that belongs to a nominal time: of a time that a gap swallowed, the one before the gap.

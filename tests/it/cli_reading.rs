@@ -14,6 +14,7 @@ use nightcall::sched::time::Timestamp;
 use nightcall::zones::Zones;
 use serde_json::Value;
 
+mod after;
 mod night;
 mod templates;
 

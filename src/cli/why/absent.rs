@@ -35,6 +35,8 @@ impl Case<'_> {
             let zone = schedule.trigger.zone();
             let sends = rendered::for_occurrence(definition, occurrence, zone);
             text.push(format!("with {}", words::parameters(&sends)));
+            let after = definition.after.as_ref();
+            text.extend(after.map(|after| format!("comes after {}", words::after(after))));
         }
         text.extend(next);
         Ok(self.answer(verdict, Some(self.time(occurrence)), text))
@@ -337,7 +339,7 @@ impl Case<'_> {
     }
 
     /// The series as the daemon plans it.
-    fn saved(&self) -> Result<Option<SavedSeries>, Failure> {
+    pub(super) fn saved(&self) -> Result<Option<SavedSeries>, Failure> {
         let Some(past) = self.asking.past else {
             return Ok(None);
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Case;
+use super::after::wanted;
 use crate::cli::exit::Failure;
 use crate::cli::serve::store_failure;
 use crate::cli::words;
@@ -22,8 +23,15 @@ impl Case<'_> {
             .map(|job| format!("job {job}"))
             .unwrap_or_default();
         let state = run.state.word();
+        let others = match state == "pending" && run.due <= self.now() {
+            true => self.awaits(run)?,
+            false => None,
+        };
         let sentence = match state {
-            "pending" => format!("waits {}", self.waits_for(run)?),
+            "pending" => match &others {
+                Some(others) => format!("waits for {}", wanted(&others.verdict)),
+                None => format!("waits {}", self.waits_for(run)?),
+            },
             "submitting" => "is being submitted".to_owned(),
             "in_doubt" => {
                 "was submitted, and the answer is unknown; the daemon looks for its job".to_owned()
@@ -38,6 +46,9 @@ impl Case<'_> {
         };
         text.push(format!("{}: {sentence}", self.head_of(run)));
         self.circumstances(story, text);
+        if let Some(others) = others {
+            self.tell_awaited(run, others, text);
+        }
         if state != "pending" || run.due <= self.now() {
             text.extend(self.outage(run)?);
         }

@@ -145,6 +145,16 @@ impl Case<'_> {
             text.push(self.next(format_args!("why {}", other.id)));
             return Ok(());
         }
+        if let (
+            SkipReason::NoPredecessor
+            | SkipReason::PredecessorSucceeded
+            | SkipReason::PredecessorAwaited,
+            Some(after),
+        ) = (reason, &run.definition.after)
+        {
+            text.push(format!("comes after {}", words::after(after)));
+            text.extend(self.others(run, after)?.lines);
+        }
         text.push(format!("what to do: docs/operations.md#{}", reason.word()));
         if reason != SkipReason::NoSuchDay {
             self.fire(text, None);
@@ -289,7 +299,10 @@ fn ending(story: &Story, outcome: Outcome) -> String {
             crate::config::duration::show(run.definition.timeout)
         ),
         Outcome::Cancelled => format!("{ran}, was cancelled{}", after(":")),
-        Outcome::Skipped(reason) => format!("did not run: {reason}"),
+        Outcome::Skipped(reason) => {
+            let why = because.map_or_else(|| reason.to_string(), str::to_owned);
+            format!("did not run: {why}")
+        }
         Outcome::Lost => {
             format!("{ran}, is lost{}; how it ended cannot be known", after(":"))
         }

@@ -69,6 +69,19 @@ impl Night {
         Self { folder }
     }
 
+    /// Another night, from its first minute to its last with one daemon.
+    pub(crate) fn of(evening: &str, from: &str, until: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nightcall.toml");
+        std::fs::write(&path, evening).unwrap();
+        let config = config::load(&[path], &Zones::load()).unwrap();
+        let mut daemon = Daemon::open(&config);
+        daemon.start(from);
+        daemon.until(until);
+        drop(daemon);
+        Self { folder }
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("nightcall.toml")
     }
