@@ -8,11 +8,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::sched::act::Deed;
+use crate::sched::act::{Deed, Pause, Skip};
 use crate::sched::id::{RunId, ScheduleName, SeriesId, SetName};
 use crate::sched::notice::Notice;
 use crate::sched::run::{Record, Run};
-use crate::sched::step::{Change, Missed, Saved};
+use crate::sched::step::{Change, Missed, Saved, SavedSeries};
 use crate::sched::time::{TimeRange, Timestamp};
 
 /// What a store gives back, some time later.
@@ -93,6 +93,21 @@ pub struct Story {
     pub records: Vec<Record>,
     /// The notices that it caused.
     pub notices: Vec<Notice>,
+}
+
+/// What is planned now, and what holds: all that another configuration would meet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InForce {
+    /// Every occurrence of every open series up to here is decided; `None` before the first decision.
+    pub mark: Option<Timestamp>,
+    /// Open series: own cursor and the definition they are planned with.
+    pub series: Vec<SavedSeries>,
+    /// Runs that are not finished.
+    pub live: Vec<Run>,
+    /// Pauses, by scope.
+    pub pauses: Vec<Pause>,
+    /// Wishes to skip, by series and key.
+    pub skips: Vec<Skip>,
 }
 
 /// An outage of a connection that people were told of, and that is not known to have ended.

@@ -20,7 +20,7 @@ use crate::sched::run::{Origin, Record, Run, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::{ConnectionMemory, Decided, Missed, RECENT, Saved, SavedSeries};
 use crate::sched::time::{Mono, Now, TimeRange, Timestamp, earlier};
-use crate::store::{Incident, RunQuery, Story};
+use crate::store::{InForce, Incident, RunQuery, Story};
 
 /// The columns that [`Reader::run`] reads, in its order; the key first.
 const RUN: &str = "key, id, civil, fold, due, origin, planned, config, definition, parameters, \
@@ -201,6 +201,43 @@ pub(super) fn mark(conn: &Connection) -> Result<Option<Timestamp>, Failure> {
         .prepare_cached("SELECT mark FROM meta")?
         .query_row([], |row| row.get(0))?;
     Ok(mark.map(read_time))
+}
+
+/// What is planned now, and what holds.
+pub(super) fn in_force(conn: &Connection) -> Result<InForce, Failure> {
+    let mut reader = Reader::new(conn);
+    let live = reader.runs(&format!("WHERE state <> 'finished' ORDER BY {ORDER}"), [])?;
+    Ok(InForce {
+        mark: mark(conn)?,
+        series: open_series(&mut reader)?,
+        live: live.into_iter().map(|stored| stored.run).collect(),
+        pauses: acts::pauses(conn)?,
+        skips: acts::skips(conn)?,
+    })
+}
+
+/// Of each of these series the newest planned runs after a time, at most so many, each with its definition.
+pub(super) fn planned_after(
+    conn: &Connection,
+    series: &[SeriesId],
+    after: Timestamp,
+    most: usize,
+) -> Result<Vec<(Decided, Arc<Definition>)>, Failure> {
+    let mut reader = Reader::new(conn);
+    let mut statement = conn.prepare_cached(
+        "SELECT id, civil, fold, definition FROM runs
+         WHERE schedule = ?1 AND set_name = ?2 AND instant > ?3 AND generation = 0
+         ORDER BY instant DESC LIMIT ?4",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut all = Vec::new();
+    for SeriesId { schedule, set } in series {
+        let values = params![schedule.as_str(), set.as_str(), time(after), most];
+        all.extend(collect(statement.query(values)?, |row| {
+            Ok((rows::read_decided(row)?, reader.definition(row.get(3)?)?))
+        })?);
+    }
+    Ok(all)
 }
 
 /// Everything that the heart needs to go on.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -14,9 +14,10 @@ use super::{acts, open, place, read};
 use crate::sched::act::{Deed, Pause, Skip};
 use crate::sched::id::{ConnectionName, RunId, SeriesId};
 use crate::sched::run::Run;
-use crate::sched::step::{Missed, SavedSeries};
+use crate::sched::schedule::Definition;
+use crate::sched::step::{Decided, Missed, SavedSeries};
 use crate::sched::time::{TimeRange, Timestamp};
-use crate::store::{Incident, RunQuery, StoreError, Story};
+use crate::store::{InForce, Incident, RunQuery, StoreError, Story};
 
 /// One question for a reading thread; it answers by itself.
 pub(super) type Question = Box<dyn FnOnce(&mut Reading) + Send>;
@@ -164,6 +165,21 @@ impl SqliteReader {
     /// Open series: own cursor and the definition they were planned with.
     pub fn series(&self) -> Result<Vec<SavedSeries>, StoreError> {
         self.ask(read::series)
+    }
+
+    /// What is planned now, and what holds, all of one moment.
+    pub fn in_force(&self) -> Result<InForce, StoreError> {
+        self.ask(read::in_force)
+    }
+
+    /// Of each of these series the newest planned runs after a time, at most so many, each with its definition.
+    pub fn planned_after(
+        &self,
+        series: &[SeriesId],
+        after: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(Decided, Arc<Definition>)>, StoreError> {
+        self.ask(|conn| read::planned_after(conn, series, after, most))
     }
 
     /// The newest outage of a connection that people were told of, unless the connection has worked since.

@@ -10,7 +10,7 @@ use rusqlite::StatementStatus;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::commit::{Known, commit};
-use super::read::{runs, saved, story};
+use super::read::{in_force, planned_after, runs, saved, story};
 use super::*;
 use crate::sched::call::{Parameters, Target};
 use crate::sched::id::{ConnectionName, JobId};
@@ -19,7 +19,7 @@ use crate::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, 
 use crate::sched::run::{Origin, Record, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::RECENT;
-use crate::sched::time::{Mono, Now, TimeZone, civil};
+use crate::sched::time::{Mono, Now, TimeZone, civil, earlier};
 use crate::sched::trigger::{Fold, Rhythm, TriggerSpec};
 use crate::sched::written::Written;
 
@@ -278,6 +278,15 @@ fn costs(history: u32) -> Vec<(&'static str, i64)> {
     };
     let questions: Vec<(&str, Question<'_>)> = vec![
         ("a start", Box::new(|conn| drop(saved(conn).unwrap()))),
+        // While the statements that it shares with a start are still prepared: they count on.
+        ("plan", Box::new(|conn| drop(in_force(conn).unwrap()))),
+        (
+            "plan, of other times",
+            Box::new(|conn| {
+                let of = [last.id.series.clone()];
+                drop(planned_after(conn, &of, earlier(later, RECENT), 500).unwrap());
+            }),
+        ),
         ("runs", runs_of(query.clone())),
         ("runs --state failed", runs_of(state("failed"))),
         ("runs --state running", runs_of(state("running"))),
