@@ -178,7 +178,7 @@ fn fallback(definition: &Definition) -> ConnectionLimits {
 }
 
 /// The host and port of a base URL: what shares one request budget.
-fn host_of(base_url: &str) -> &str {
+pub fn host_of(base_url: &str) -> &str {
     let rest = base_url
         .split_once("://")
         .map_or(base_url, |(_, rest)| rest);

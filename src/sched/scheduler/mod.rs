@@ -60,9 +60,12 @@ use super::trigger::{Fold, Trigger};
 use after::Dependencies;
 pub use after::Predecessors;
 use clock::ClockWatch;
+pub use connection::host_of;
 use connection::{Connection, Host};
+pub use pause::LATELY;
 pub use recover::ZoneSource;
 use series::{A_STEP, Series};
+pub use skip::is_wished;
 pub use snapshot::{ConnectionStatus, Snapshot};
 
 /// What the configuration and the command line say.

@@ -20,7 +20,7 @@ use crate::sched::time::{Now, Timestamp, civil, earlier};
 use crate::sched::trigger::{Fold, Occurrence};
 
 /// So many nominal times of a series are remembered at most.
-const LATELY: usize = 500;
+pub const LATELY: usize = 500;
 
 /// An occurrence that was decided.
 #[derive(Clone, Copy, Debug)]

@@ -208,7 +208,7 @@ impl Scheduler {
 }
 
 /// Whether an occurrence is not to run; what counts counts it.
-pub(super) fn is_wished(wishes: &mut [Skip], occurrence: &Occurrence) -> bool {
+pub fn is_wished(wishes: &mut [Skip], occurrence: &Occurrence) -> bool {
     let mut wished = false;
     for wish in wishes {
         wished |= match &mut wish.what {
