@@ -131,7 +131,8 @@ pub fn check_at(context: &Context, args: CheckArgs, now: Timestamp) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn wrong(context: &Context, problems: &Problems) -> Outcome {
+/// All the problems, and exit code 78.
+pub(super) fn wrong(context: &Context, problems: &Problems) -> Outcome {
     if context.out.json {
         objects(context, &problems.0, "error")?;
         return Ok(Exit::Config);

@@ -10,7 +10,7 @@ pub enum Exit {
     Ok,
     /// The run that was waited for did not succeed, or what was asked for does not exist.
     Failed,
-    /// The daemon refused what was asked; nothing was started.
+    /// The daemon refused what was asked, and nothing was started; or `plan` found changes.
     Refused,
     /// The command line cannot be understood (as in `sysexits.h`).
     Usage,
@@ -39,7 +39,7 @@ impl Exit {
         (
             Self::Refused,
             2,
-            "the daemon refused what was asked; nothing was started",
+            "the daemon refused what was asked, and nothing was started; or `plan` found changes",
         ),
         (Self::Usage, 64, "the command line cannot be understood"),
         (

@@ -12,6 +12,7 @@ mod live;
 pub mod next;
 pub mod output;
 pub mod pause;
+pub mod plan;
 mod progress;
 mod reach;
 pub mod reload;
@@ -69,6 +70,7 @@ enum Command {
     Daemon(serve::DaemonArgs),
     Check(check::CheckArgs),
     Next(next::NextArgs),
+    Plan(plan::PlanArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
@@ -175,6 +177,7 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Daemon(args) => wait_for(serve::daemon(context, args)),
         Command::Check(args) => check::check(context, args),
         Command::Next(args) => next::next(context, args),
+        Command::Plan(args) => plan::plan(context, args),
         Command::Runs(args) => runs::runs(context, args),
         Command::Show(args) => show::show(context, args),
         Command::Why(args) => why::why(context, args),

@@ -19,6 +19,7 @@ mod migrations;
 mod network;
 mod operations;
 mod operator;
+mod plan;
 mod sandbox;
 mod sqlite_file;
 mod store_conformance;
