@@ -3,9 +3,10 @@
 //! `place.rs` finds the file, `open.rs` what is wrong with it, `migrate.rs` brings it to the present version,
 //! `writer.rs` is the thread that writes with `commit.rs` (changes to SQL) and `lease.rs` (who may), `read.rs` holds
 //! the questions, `reader.rs` those who ask them, `rows.rs` alone knows how a type is written in columns, `chores.rs`
-//! keeps the file small and copied, `failure.rs` tells what went wrong.
+//! keeps the file small and copied, `checkup.rs` looks whether it is sound, `failure.rs` tells what went wrong.
 
 mod acts;
+mod checkup;
 mod chores;
 mod commit;
 mod failure;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+pub use checkup::{Checkup, Soundness};
 pub use reader::SqliteReader;
 
 use self::failure::Failure;

@@ -305,9 +305,9 @@ fn recent(conn: &Connection, mark: Option<Timestamp>) -> Result<Vec<Decided>, Fa
     collect(statement.query([time(since)])?, rows::read_decided)
 }
 
-type Connections = Vec<(crate::sched::id::ConnectionName, ConnectionMemory)>;
+pub(super) type Connections = Vec<(crate::sched::id::ConnectionName, ConnectionMemory)>;
 
-fn connections(conn: &Connection) -> Result<Connections, Failure> {
+pub(super) fn connections(conn: &Connection) -> Result<Connections, Failure> {
     let mut statement =
         conn.prepare_cached("SELECT name, accepted, proven FROM connections ORDER BY name")?;
     collect(statement.query([])?, |row| {

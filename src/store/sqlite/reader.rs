@@ -121,6 +121,14 @@ impl SqliteReader {
         })
     }
 
+    /// Lets somebody else look, who judges failures by himself.
+    pub(super) fn look<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        look(&self.conn)
+    }
+
     fn ask<T>(
         &self,
         question: impl FnOnce(&Connection) -> Result<T, Failure>,
