@@ -72,6 +72,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("axum", &["control", "sandbox"]),
+    ("base64", &["warehouse/carto"]),
     ("bytes", &["control", "sandbox", "warehouse/carto"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),

@@ -13,11 +13,14 @@ use tokio::time::Instant;
 
 use super::CartoCredential;
 use super::exchange::Http;
+use super::jwt;
 use super::protocol::{Answered, Body, Exchange};
 use super::statement;
 use super::wire::VendorError;
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
+use crate::sched::time::Timestamp;
 use crate::secret::{Secret, SecretSource};
+use crate::warehouse::Validity;
 
 /// The longest answer of a token endpoint that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -109,6 +112,22 @@ impl Tokens {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(unauthorized("obtaining a token was interrupted")),
             Err(_) => Err(self.shared.too_slow()),
+        }
+    }
+
+    /// How long a token that was handed out is good. A command is asked again when the vendor refuses what it printed,
+    /// so that only one that has ended by now says something.
+    pub(super) fn validity(&self, bearer: &Bearer) -> Validity {
+        let end = jwt::end(bearer);
+        match (&self.shared.credential, end) {
+            (CartoCredential::OAuth { .. }, _) => Validity::Renewed,
+            (CartoCredential::Token(SecretSource::Command(_)), Some(end))
+                if end > Timestamp::now() =>
+            {
+                Validity::Renewed
+            }
+            (CartoCredential::Token(_), Some(end)) => Validity::Until(end),
+            (CartoCredential::Token(_), None) => Validity::Unknown,
         }
     }
 

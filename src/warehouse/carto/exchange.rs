@@ -100,7 +100,17 @@ impl Http {
             .request(method(request.method), request.url.clone())
             .headers(headers)
             .body(body);
-        self.perform(outgoing, request, bearer, deadline).await
+        self.perform(outgoing, request, Some(bearer), deadline)
+            .await
+    }
+
+    /// Sends the request without any credential, to see whether anybody answers.
+    pub(super) async fn send_bare(&self, request: &Request, deadline: Instant) -> Exchange {
+        let outgoing = self
+            .client
+            .request(method(request.method), request.url.clone())
+            .header(ACCEPT, "application/json");
+        self.perform(outgoing, request, None, deadline).await
     }
 
     /// Posts a form, without a bearer; `hidden` does not show in what comes back.
@@ -123,14 +133,15 @@ impl Http {
             .post(request.url.clone())
             .header(ACCEPT, "application/json")
             .form(form);
-        self.perform(outgoing, &request, hidden, deadline).await
+        self.perform(outgoing, &request, Some(hidden), deadline)
+            .await
     }
 
     async fn perform(
         &self,
         outgoing: reqwest::RequestBuilder,
         request: &Request,
-        hidden: &Secret,
+        hidden: Option<&Secret>,
         deadline: Instant,
     ) -> Exchange {
         let begun = Instant::now();
@@ -207,7 +218,7 @@ fn authorization(bearer: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
-async fn answered(response: Response, limit: usize, hidden: &Secret) -> Answered {
+async fn answered(response: Response, limit: usize, hidden: Option<&Secret>) -> Answered {
     let date = header(&response, DATE.as_str()).map(str::to_owned);
     let wait = header(&response, RETRY_AFTER.as_str()).map(str::to_owned);
     let status = response.status().as_u16();
@@ -221,7 +232,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 }
 
 /// Reads at most `limit` bytes. The rest is not read: the connection is closed instead.
-async fn read(mut response: Response, limit: usize, hidden: &Secret) -> Body {
+async fn read(mut response: Response, limit: usize, hidden: Option<&Secret>) -> Body {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
         return Body::TooLong;
@@ -234,18 +245,21 @@ async fn read(mut response: Response, limit: usize, hidden: &Secret) -> Body {
             Ok(None) => break,
             Err(error) => {
                 let why = format!("the answer broke off: {}", without_address(error));
-                return Body::Broken(hidden.hide_in(why));
+                return Body::Broken(without(hidden, why));
             }
         }
     }
-    Body::whole(bytes, hidden)
+    match hidden {
+        Some(hidden) => Body::whole(bytes, hidden),
+        None => Body::Whole(String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
 
 /// Only errors from making the connection are certain; everything else may have come after the request.
-fn from_error(error: reqwest::Error, hidden: &Secret) -> Exchange {
+fn from_error(error: reqwest::Error, hidden: Option<&Secret>) -> Exchange {
     let never_left = error.is_connect() || error.is_builder();
     let timeout = error.is_timeout();
-    let text = hidden.hide_in(without_address(error));
+    let text = without(hidden, without_address(error));
     if never_left {
         let remedy = remedy::for_connect(&text);
         Exchange::Withheld(not_sent(&text).with_remedy(remedy))
@@ -256,6 +270,14 @@ fn from_error(error: reqwest::Error, hidden: &Secret) -> Exchange {
             "connection lost"
         };
         Exchange::Lost(Fault::new(FaultClass::Transient, reason, &text))
+    }
+}
+
+/// The text without the secret, if one was sent.
+fn without(secret: Option<&Secret>, text: String) -> String {
+    match secret {
+        Some(secret) => secret.hide_in(text),
+        None => text,
     }
 }
 

@@ -11,6 +11,7 @@
 mod auth;
 mod classify;
 mod exchange;
+mod jwt;
 mod listing;
 pub mod protocol;
 mod reasons;
@@ -32,7 +33,7 @@ use self::auth::Tokens;
 use self::exchange::Http;
 use self::protocol::{Exchange, Request};
 pub use self::protocol::{MAX_JOB, MAX_LIST};
-use super::{Heard, JobClient, Reply};
+use super::{Heard, JobClient, Looked, Reply};
 use crate::sched::call::{Submission, Target};
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
 use crate::sched::id::JobId;
@@ -302,6 +303,29 @@ impl JobClient for Carto {
                 .ask(Request::listing(target, since), self.deadline())
                 .await;
             self.heard(exchange, |exchange| protocol::list(exchange, &self.rules))
+        })
+    }
+
+    fn look<'a>(&'a self, target: &'a Target, since: Timestamp) -> Reply<'a, Looked> {
+        Box::pin(async move {
+            let bearer = self.tokens.get(None, self.deadline()).await;
+            // A credential that takes its time says nothing of the way to the vendor.
+            let (request, deadline) = (Request::listing(target, since), self.deadline());
+            let exchange = match (request, &bearer) {
+                (request, Ok(_)) => self.ask(request, deadline).await,
+                (Ok(request), Err(_)) => self.http.send_bare(&request, deadline).await,
+                (Err(fault), Err(_)) => Exchange::Withheld(fault),
+            };
+            let credential = bearer.map(|bearer| self.tokens.validity(&bearer));
+            let reached = remedy::reached(&exchange);
+            let Heard { answer, date } =
+                self.heard(exchange, |exchange| protocol::list(exchange, &self.rules));
+            let answer = Looked {
+                credential,
+                reached,
+                list: answer,
+            };
+            Heard { answer, date }
         })
     }
 }

@@ -1,8 +1,10 @@
 //! One sentence each: what a person should do about an error. Texts are matched generously, since the vendors' exact
 //! words differ by warehouse and year; a remedy that is not needed costs less than one that is missing.
 
+use super::protocol::Exchange;
 use super::reasons::{codes_in, padded};
 use super::wire::{VendorError, plain};
+use crate::sched::fault::{ConnectionFault, Fault};
 
 const ENABLE: &str = "in CARTO, open the workflow's API dialog and press Enable (or Update), then put the CALL it \
      shows into `procedure` of this schedule in the TOML";
@@ -74,6 +76,54 @@ pub(super) fn for_connect(text: &str) -> &'static str {
         "check `base_url` of this connection and the name resolution of this machine"
     } else {
         "check `base_url` and `proxy` of this connection, and whether this machine may reach the host"
+    }
+}
+
+/// Whether the vendor answered anything; else what stands in the way, in words, before the system's own.
+pub(super) fn reached(exchange: &Exchange) -> Result<(), Fault> {
+    let fault = match exchange {
+        Exchange::Answered(_) => return Ok(()),
+        // It is the credential that could not be had a second time, after an answer.
+        Exchange::Withheld(fault) if fault.connection() == Some(ConnectionFault::Unauthorized) => {
+            return Ok(());
+        }
+        Exchange::Withheld(fault) | Exchange::Lost(fault) => fault,
+    };
+    // The client's own account of where it failed says nothing that the words do not.
+    let said = fault.message.rsplit("client error (Connect): ").next();
+    let words = in_the_way(&fault.message);
+    let mut told = fault.clone();
+    told.message = format!("{words} ({})", said.unwrap_or_default());
+    told.remedy
+        .get_or_insert_with(|| for_connect(&fault.message).to_owned());
+    Err(told)
+}
+
+/// What kind of obstacle an error on the way to the vendor tells of.
+fn in_the_way(text: &str) -> &'static str {
+    let text = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let certificate = has(&["certificate", "unknownissuer"]);
+    if certificate && has(&["expired"]) {
+        "the host's certificate has expired"
+    } else if certificate && has(&["not valid yet", "notvalidyet"]) {
+        "the host's certificate is not valid yet: is the clock of this machine right?"
+    } else if certificate && has(&["not valid for name", "notvalidforname"]) {
+        "the host's certificate is for another name"
+    } else if certificate {
+        "the host's certificate is not trusted"
+    } else if has(&["dns", "lookup"]) {
+        "the name of the host does not resolve"
+    } else if has(&["refused"]) {
+        "the host refuses the connection"
+    } else if has(&["unreachable", "no route"]) {
+        "there is no route to the host"
+    } else if has(&["timed out", "timeout", "time limit"]) {
+        "the host does not answer in time"
+    } else if has(&["tls", "handshake", "corrupt message", "invalidcontenttype"]) {
+        "the host does not speak TLS as it should"
+    } else {
+        "the host cannot be reached"
     }
 }
 
@@ -209,6 +259,52 @@ mod tests {
         ] {
             let error = error("invalidQuery", "", message);
             assert_eq!(for_job(&error), Some(UPDATE), "{message}");
+        }
+    }
+
+    #[test]
+    fn obstacles_on_the_way_are_told_apart() {
+        let tcp = "error sending request: client error (Connect): tcp connect error";
+        let tls = "error sending request: client error (Connect): invalid peer certificate";
+        for (text, words) in [
+            (
+                "client error (Connect): dns error: failed to lookup address information: Name or \
+                 service not known"
+                    .to_owned(),
+                "does not resolve",
+            ),
+            (
+                format!("{tcp}: Connection refused (os error 111)"),
+                "refuses",
+            ),
+            (
+                format!("{tcp}: Network is unreachable (os error 101)"),
+                "no route",
+            ),
+            (
+                format!("{tcp}: deadline has elapsed: operation timed out"),
+                "in time",
+            ),
+            (format!("{tls}: UnknownIssuer"), "not trusted"),
+            (
+                format!("{tls}: certificate expired: verification time 1"),
+                "expired",
+            ),
+            (
+                format!("{tls}: certificate not valid yet: verification time 1"),
+                "not valid yet",
+            ),
+            (
+                format!("{tls}: certificate not valid for name \"x\""),
+                "another name",
+            ),
+            (
+                "received corrupt message of type InvalidContentType".to_owned(),
+                "speak TLS",
+            ),
+            ("something new".to_owned(), "cannot be reached"),
+        ] {
+            assert!(in_the_way(&text).contains(words), "{text}");
         }
     }
 

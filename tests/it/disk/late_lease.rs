@@ -15,7 +15,7 @@ use nightcall::sched::time::{Mono, Now, TimeZone, Timestamp};
 use nightcall::sched::trigger::Trigger;
 use nightcall::store::{Lease, Reply, Store, StoreError};
 use nightcall::systemd::Notifier;
-use nightcall::warehouse::{self, Heard, JobClient};
+use nightcall::warehouse::{self, Heard, JobClient, Looked};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::memory_store::MemoryStore;
@@ -91,6 +91,9 @@ impl JobClient for Counting {
     }
     fn list<'a>(&'a self, _: &'a Target, _: Timestamp) -> warehouse::Reply<'a, ListAnswer> {
         says(ListAnswer::Jobs(Vec::new()))
+    }
+    fn look<'a>(&'a self, _: &'a Target, _: Timestamp) -> warehouse::Reply<'a, Looked> {
+        panic!("nobody looks here")
     }
 }
 
