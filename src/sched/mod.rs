@@ -11,6 +11,7 @@ pub mod act;
 pub mod calendar;
 pub mod call;
 pub mod fault;
+pub mod finding;
 pub mod id;
 pub mod machine;
 pub mod notice;

@@ -30,12 +30,14 @@ pub enum NoticeKind {
     Adopted,
     /// Another configuration was to take the place of the present one and could not.
     Reload,
+    /// The daily look at everything found something.
+    Doctor,
     /// Something that must not happen happened: an illegal transition, a trigger that does not advance.
     Bug,
 }
 
 /// Every kind with its word.
-pub const KINDS: [(NoticeKind, &str); 13] = [
+pub const KINDS: [(NoticeKind, &str); 14] = [
     (NoticeKind::Failed, "failed"),
     (NoticeKind::TimedOut, "timed_out"),
     (NoticeKind::Lost, "lost"),
@@ -48,6 +50,7 @@ pub const KINDS: [(NoticeKind, &str); 13] = [
     (NoticeKind::Clock, "clock"),
     (NoticeKind::Adopted, "adopted"),
     (NoticeKind::Reload, "reload"),
+    (NoticeKind::Doctor, "doctor"),
     (NoticeKind::Bug, "bug"),
 ];
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::act::{Act, Acted, By, Deed, Pause, Scope, Skip, SkipWhat};
 use super::call::{ListedJob, Submission, Target};
 use super::fault::Fault;
+use super::finding::Finding;
 use super::id::{ClientKey, ConnectionName, JobId, RunId, ScheduleName, SeriesId, SetName};
 use super::notice::Notice;
 use super::outcome::SkipReason;
@@ -45,6 +46,8 @@ pub enum Input {
     },
     /// It is time for the daily check: every connection is asked for proof that its job list can be read.
     Doctor,
+    /// What the look at everything found.
+    Examined(Vec<Finding>),
     /// Somebody asks for a run.
     Fire {
         /// To answer by.

@@ -1,5 +1,6 @@
 //! Answers that nobody waits for, and answers that never come.
 
+use nightcall::sched::finding::{Finding, Severity};
 use nightcall::sched::id::JobId;
 use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::Outcome;
@@ -168,6 +169,45 @@ fn the_daily_check_asks_for_proof_once() {
     sim.handle(Input::Doctor);
     sim.run_to("03:50");
     assert_eq!(sim.vendor.count(Op::List), before + 1);
+}
+
+#[test]
+fn what_the_daily_look_finds_is_one_notice_a_day_and_none_when_all_is_well() {
+    let mut sim = Sim::new(Config::of([hourly("a")]));
+    sim.run_to("03:30");
+    let well = Finding::well("clock", "this machine", "it is synchronised");
+    let warning = Finding::bad(
+        Severity::Warning,
+        "disk",
+        "/n.db",
+        "900 MiB free",
+        "free some",
+    );
+    let problem = Finding::bad(
+        Severity::Problem,
+        "credential",
+        "dw",
+        "it has expired",
+        "renew it",
+    );
+    sim.handle(Input::Examined(vec![well.clone()]));
+    assert!(sim.notices(NoticeKind::Doctor).is_empty());
+    for evening in 1..=2 {
+        let found = vec![well.clone(), warning.clone(), problem.clone()];
+        sim.handle(Input::Examined(found));
+        sim.run_for(mins(60 * 24));
+        let notices = sim.notices(NoticeKind::Doctor);
+        assert_eq!(notices.len(), evening);
+        assert_eq!(
+            notices[evening - 1].subject,
+            "before the night: 1 problem, 1 warning"
+        );
+        assert_eq!(
+            notices[evening - 1].body,
+            "problem: credential of dw: it has expired; renew it\n\
+             warning: disk of /n.db: 900 MiB free; free some"
+        );
+    }
 }
 
 #[test]

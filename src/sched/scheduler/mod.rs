@@ -2,9 +2,10 @@
 //! changes to store and the effects to release after them.
 //!
 //! One input goes through it one way: the clock is checked (`clock.rs`), the input is taken in (`answers.rs`,
-//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `again.rs`, `resolve.rs`, `reload.rs`),
-//! then `tick` decides what is due (`series.rs`), fires what has expired (`timers.rs`), judges what waits for other
-//! schedules (`after.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each `connection.rs`). `recover.rs`
+//! `lookup.rs` with `adopt.rs`, `fire.rs`, `acts.rs` with `pause.rs`, `skip.rs`, `again.rs`, `resolve.rs`, `reload.rs`,
+//! `examined.rs`), then `tick` decides what is due (`series.rs`), fires what has expired (`timers.rs`), judges what waits
+//! for other schedules (`after.rs`) and sends what may be sent (`dispatch.rs`, under the `circuit.rs` of each
+//! `connection.rs`). `recover.rs`
 //! makes it of what the store knows; `snapshot.rs` is what others see. How a run moves is never decided here but in
 //! `machine.rs`.
 //!
@@ -31,6 +32,7 @@ mod circuit;
 mod clock;
 mod connection;
 mod dispatch;
+mod examined;
 mod fire;
 mod lookup;
 mod pause;
@@ -62,6 +64,7 @@ pub use after::Predecessors;
 use clock::ClockWatch;
 pub use connection::host_of;
 use connection::{Connection, Host};
+pub use examined::Examined;
 pub use pause::LATELY;
 pub use recover::ZoneSource;
 use series::{A_STEP, Series};
@@ -233,6 +236,9 @@ pub struct Scheduler {
     mark_stored: Timestamp,
     mark_ahead_told: bool,
 
+    /// What the last look at everything came to, in this life of the scheduler.
+    examined: Option<Examined>,
+
     /// Nothing more is decided or sent.
     stopping: bool,
     slots: Slot,
@@ -270,6 +276,7 @@ impl Scheduler {
                 }
             }
             Input::Doctor => self.ask_for_proof(now),
+            Input::Examined(findings) => self.examined(&findings, now),
             Input::Fire { token, request } => self.fire(token, request, now),
             Input::Act {
                 token,

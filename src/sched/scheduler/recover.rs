@@ -63,6 +63,7 @@ impl Scheduler {
             pauses: BTreeMap::new(),
             pause_ends: BTreeSet::new(),
             closed: false,
+            examined: None,
             stopping: false,
             slots: 0,
             sequence: u64::from(setup.generation) << 40,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Scheduler;
+use super::{Examined, Scheduler};
 use crate::sched::act::{Pause, Skip};
 use crate::sched::id::{ConnectionName, SeriesId};
 use crate::sched::run::RunState;
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub skips: Vec<Skip>,
     /// Another configuration could not be taken: when, and why. The former one is in force.
     pub not_reloaded: Option<(Timestamp, String)>,
+    /// What the last look at everything came to.
+    pub examined: Option<Examined>,
     /// Answers that nobody waited for.
     pub strays: u64,
     /// Things that must not happen and did.
@@ -110,6 +112,7 @@ impl Scheduler {
             pauses: self.pauses.values().cloned().collect(),
             skips: self.skips.values().flatten().cloned().collect(),
             not_reloaded: self.not_reloaded.clone(),
+            examined: self.examined,
             strays: self.strays,
             bugs: self.bugs,
         }
