@@ -120,6 +120,11 @@ impl Zones {
         text
     }
 
+    /// How many months ago the data in use came out, roughly; `None` when it does not tell its version.
+    pub fn months_old(&self, now: Timestamp) -> Option<i32> {
+        age(self.used.version.as_deref()?, now)
+    }
+
     /// Whether the data in use is so old that zones may have changed since.
     pub fn is_old(&self) -> bool {
         self.used
@@ -186,12 +191,14 @@ fn released(version: &str) -> Option<Date> {
 }
 
 fn is_old(version: &str, now: Timestamp) -> bool {
+    age(version, now).is_some_and(|months| months > OLD_MONTHS)
+}
+
+/// In months.
+fn age(version: &str, now: Timestamp) -> Option<i32> {
+    let months = |d: Date| i32::from(d.year()) * 12 + i32::from(d.month());
     let today = now.to_zoned(TimeZone::UTC).date();
-    let age = |date: Date| {
-        let months = |d: Date| i32::from(d.year()) * 12 + i32::from(d.month());
-        months(today) - months(date)
-    };
-    released(version).is_some_and(|date| age(date) > OLD_MONTHS)
+    Some(months(today) - months(released(version)?))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub enum Exit {
     Failed,
     /// The daemon refused what was asked, and nothing was started; or `plan` found changes.
     Refused,
+    /// Nothing is wrong, but somebody should look.
+    Warned,
     /// The command line cannot be understood (as in `sysexits.h`).
     Usage,
     /// No daemon is running, or it cannot answer now.
@@ -28,18 +30,23 @@ pub enum Exit {
 
 impl Exit {
     /// Every code with its number and meaning.
-    pub const ALL: [(Self, u8, &'static str); 9] = [
+    pub const ALL: [(Self, u8, &'static str); 10] = [
         (Self::Ok, 0, "all is well"),
         (
             Self::Failed,
             1,
             "the run that was waited for did not succeed, what was asked for does not exist, or `status` \
-             found something wrong",
+             or `doctor` found something wrong",
         ),
         (
             Self::Refused,
             2,
             "the daemon refused what was asked, and nothing was started; or `plan` found changes",
+        ),
+        (
+            Self::Warned,
+            3,
+            "`doctor` found nothing worse than a warning",
         ),
         (Self::Usage, 64, "the command line cannot be understood"),
         (

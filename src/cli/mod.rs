@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod fire;
 mod live;
@@ -75,6 +76,7 @@ enum Command {
     Show(show::ShowArgs),
     Why(why::WhyArgs),
     Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
     Fire(fire::FireArgs),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
@@ -182,6 +184,7 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Show(args) => show::show(context, args),
         Command::Why(args) => why::why(context, args),
         Command::Status(args) => wait_for(status::status(context, args)),
+        Command::Doctor(args) => wait_for(doctor::doctor(context, args)),
         Command::Fire(args) => wait_for(fire::fire(context, args)),
         Command::Pause(args) => wait_for(pause::pause(context, args)),
         Command::Resume(args) => wait_for(pause::resume(context, args)),

@@ -45,17 +45,22 @@ pub(super) fn failure(context: &Context, error: ClientError) -> Failure {
 }
 
 /// How to become one who may use the socket.
-fn join_its_group(socket: &Path) -> String {
+pub(super) fn join_its_group(socket: &Path) -> String {
     let group = socket
         .ancestors()
         .find_map(|path| std::fs::metadata(path).ok())
         .map(|there| there.gid())
-        .map(|gid| named("/etc/group", gid).unwrap_or_else(|| gid.to_string()));
+        .map(group_name);
     let group = group.unwrap_or_else(|| "GROUP".to_owned());
     format!(
         "it is for the daemon's user and for the group {group}\n\
          next: sudo usermod -aG {group} \"$USER\"   # then log in anew"
     )
+}
+
+/// The name of a group, else its number.
+pub(super) fn group_name(id: u32) -> String {
+    named("/etc/group", id).unwrap_or_else(|| id.to_string())
 }
 
 /// The zone of a schedule, as the configuration has it now; UTC when it has no such schedule.

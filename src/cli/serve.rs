@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Context;
+use super::doctor::Patient;
 use super::exit::{Exit, Failure, Outcome};
-use crate::config::{Config, Connection, Credential};
+use crate::config::{Classify, Config, Connection, Credential};
 use crate::control::{Api, BindError, Loopback, Server, token};
 use crate::daemon::{
     self, ChoreSettings, Clients, Daemon, DaemonError, DaemonHandle, Parts, Plan, SystemClock,
@@ -29,6 +30,8 @@ use crate::zones::Zones;
 
 /// The history of the database, readable with and without a daemon.
 pub use crate::store::sqlite::SqliteReader as History;
+/// What can be said of the configured database without writing to it.
+pub use crate::store::sqlite::{Checkup, Soundness};
 
 /// Run the daemon until SIGTERM or Ctrl-C.
 ///
@@ -158,7 +161,7 @@ impl Running {
             store: Arc::clone(&store),
             clients,
             clock: Arc::new(SystemClock),
-            plan: plan(config, Arc::clone(&lookup), observe),
+            plan: plan(config, zones, observe),
             chores: chores(config, zones),
             instance: config.daemon.instance.clone(),
             systemd: Notifier::from_env(),
@@ -302,20 +305,27 @@ fn daemon_failure(error: DaemonError) -> Failure {
 pub fn connect(config: &Config) -> Result<Clients, Failure> {
     let mut clients: Clients = HashMap::new();
     for connection in &config.connections {
-        let client = Carto::new(settings(connection, config)).map_err(|error| {
+        let client = client(connection, &config.classify).map_err(|error| {
             Failure::new(
                 Exit::Config,
                 format!("connection {} cannot be set up: {error}", connection.name()),
                 format!("next: check [connection.{}]", connection.name()),
             )
         })?;
-        let client: Arc<dyn JobClient> = Arc::new(client);
         clients.insert(connection.name().clone(), client);
     }
     Ok(clients)
 }
 
-fn settings(connection: &Connection, config: &Config) -> CartoSettings {
+/// A client of its own for this connection, or why there can be none. Nothing is sent and no secret is read yet.
+pub fn client(connection: &Connection, classify: &Classify) -> Result<Arc<dyn JobClient>, String> {
+    match Carto::new(settings(connection, classify)) {
+        Ok(client) => Ok(Arc::new(client)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn settings(connection: &Connection, classify: &Classify) -> CartoSettings {
     CartoSettings {
         credential: match connection.credential.clone() {
             Credential::Token(source) => CartoCredential::Token(source),
@@ -335,8 +345,8 @@ fn settings(connection: &Connection, config: &Config) -> CartoSettings {
         ca_file: connection.ca_file.clone(),
         proxy: connection.proxy.clone(),
         rules: ClassifyRules {
-            transient: config.classify.transient.clone(),
-            permanent: config.classify.permanent.clone(),
+            transient: classify.transient.clone(),
+            permanent: classify.permanent.clone(),
         },
     }
 }
@@ -346,7 +356,7 @@ fn zone_lookup(zones: &Zones) -> daemon::Zones {
     Arc::new(move |name| zones.get(name))
 }
 
-fn plan(config: &Config, zones: daemon::Zones, observe: bool) -> Plan {
+fn plan(config: &Config, zones: &Zones, observe: bool) -> Plan {
     let mut definitions = Vec::new();
     let mut disabled = Vec::new();
     for schedule in &config.schedules {
@@ -369,7 +379,8 @@ fn plan(config: &Config, zones: daemon::Zones, observe: bool) -> Plan {
             .collect(),
         observe,
         kept: Duration::from_secs(u64::from(config.daemon.retention.days) * 24 * 3600),
-        zones,
+        zones: zone_lookup(zones),
+        checks: Arc::new(Patient::of(config, zones)).checks(),
     }
 }
 
@@ -377,7 +388,7 @@ fn plan(config: &Config, zones: daemon::Zones, observe: bool) -> Plan {
 /// the local API and the maintenance calendar stay as they were at the start.
 pub fn replacement(config: &Config, zones: &Zones) -> Result<(Plan, Clients), Failure> {
     let clients = connect(config)?;
-    Ok((plan(config, zone_lookup(zones), false), clients))
+    Ok((plan(config, zones, false), clients))
 }
 
 fn chores(config: &Config, zones: &Zones) -> ChoreSettings {

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::control::client::ClientError;
 use crate::control::token;
 use crate::control::wire::{ConnectionView, StatusView};
+use crate::sched::finding::Tally;
 use crate::sched::time::{TimeZone, Timestamp, between, words};
 
 /// What is told of a connection whose job list has not shown a job of ours yet.
@@ -30,7 +31,7 @@ const HELD_BACK: usize = 20;
 pub struct StatusArgs {
     /// Print the token that the address of `http` asks for; needs no daemon
     #[arg(long)]
-    token: bool,
+    pub token: bool,
 }
 
 /// The token, as `--json` prints it.
@@ -163,6 +164,16 @@ fn head(status: &StatusView, now: Timestamp) -> Vec<String> {
             occupied.set,
             utc(&occupied.until)
         ));
+    }
+    if let Some(doctor) = &status.doctor {
+        let tally = Tally {
+            problems: doctor.problems,
+            warnings: doctor.warnings,
+            well: doctor.well,
+        };
+        let said = tally.complaint();
+        let said = said.unwrap_or_else(|| "all is well".to_owned());
+        lines.push(format!("doctor {}: {said}", utc(&doctor.at)));
     }
     if status.bugs > 0 {
         lines.push(format!(

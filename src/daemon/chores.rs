@@ -2,7 +2,7 @@
 //!
 //! Each second the bell wakes the driver, sharing no timer and no task with the driver's own sleep, so that a timer
 //! that hangs is noticed and cured. Schedules never depend on it (docs/adr/0003). The jobs are few, async, in UTC and
-//! registered once; each only sends a message or asks the store for one small step.
+//! registered once; each only sends a message, has a task of its own made for it, or asks the store for one small step.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::DaemonError;
 use super::clock::synchronised;
+use super::doctor::Doctor;
 use super::handle::Status;
 use crate::sched::step::Input;
 use crate::sched::time::{TimeZone, Timestamp, civil, earlier};
@@ -33,7 +34,7 @@ pub struct ChoreSettings {
     pub keep_days: u32,
     /// … and at most so many of each series.
     pub keep_runs: u64,
-    /// When the daily check of the connections is made …
+    /// When the daily look at everything is made …
     pub doctor_at: civil::Time,
     /// … in this zone.
     pub doctor_zone: TimeZone,
@@ -60,28 +61,37 @@ impl Bell {
     }
 }
 
+/// What the calendar is made of, now and when it must be made anew.
+pub(super) struct Calendar {
+    pub(super) settings: ChoreSettings,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) bell: Bell,
+    pub(super) status: watch::Receiver<Arc<Status>>,
+    pub(super) doctor: Arc<Doctor>,
+}
+
 /// The running calendar. The crate keeps what its jobs hold longer than its shutdown lasts, so they hold no store: it
 /// must be closed when the daemon ends.
 pub(super) struct Chores(JobScheduler);
 
 impl Chores {
     /// Registers every chore, one after another, then starts the calendar.
-    pub(super) async fn start(
-        settings: ChoreSettings,
-        store: &Arc<dyn Store>,
-        inputs: mpsc::Sender<Input>,
-        bell: Bell,
-        status: watch::Receiver<Arc<Status>>,
-    ) -> Result<Self, DaemonError> {
+    pub(super) async fn start(of: &Calendar) -> Result<Self, DaemonError> {
         let calendar = JobScheduler::new_with_channel_size(CHANNEL).await?;
-        calendar.add(sweep(inputs.clone(), bell)?).await?;
-        calendar.add(clock(inputs.clone(), status.clone())?).await?;
-        calendar.add(doctor(&settings, inputs)?).await?;
-        calendar.add(checkpoint(Arc::downgrade(store))?).await?;
+        let store = Arc::downgrade(&of.store);
         calendar
-            .add(prune(&settings, Arc::downgrade(store), status)?)
+            .add(sweep(of.inputs.clone(), of.bell.clone())?)
             .await?;
-        calendar.add(zone_data(&settings)?).await?;
+        calendar
+            .add(clock(of.inputs.clone(), of.status.clone())?)
+            .await?;
+        calendar.add(doctor(of)?).await?;
+        calendar.add(checkpoint(Weak::clone(&store))?).await?;
+        calendar
+            .add(prune(&of.settings, store, of.status.clone())?)
+            .await?;
+        calendar.add(zone_data(&of.settings)?).await?;
         calendar.start().await?;
         Ok(Self(calendar))
     }
@@ -128,15 +138,21 @@ fn clock(
     })
 }
 
-/// Each minute: is it time for the daily check in its zone? (The crate would freeze the zone's offset.)
-fn doctor(settings: &ChoreSettings, inputs: mpsc::Sender<Input>) -> Result<Job, JobSchedulerError> {
-    let (at, zone) = (settings.doctor_at, settings.doctor_zone.clone());
-    Job::new_async("0 * * * * *", move |_, _| {
-        let time = Timestamp::now().to_zoned(zone.clone()).time();
-        if (time.hour(), time.minute()) == (at.hour(), at.minute()) {
-            let _ = inputs.try_send(Input::Doctor);
-        }
-        Box::pin(async {})
+/// Every ten seconds: has the time of the daily look come in its zone, also while the machine slept or the daemon did not
+/// run? (The crate would freeze the zone's offset.) Judged by the driver's last word, as in [`too_old`].
+fn doctor(of: &Calendar) -> Result<Job, JobSchedulerError> {
+    let (doctor, status) = (Arc::clone(&of.doctor), of.status.clone());
+    Job::new_async("*/10 * * * * *", move |_, _| {
+        let (at, doubtful) = {
+            let status = status.borrow();
+            (status.at, status.scheduler.clock_doubtful)
+        };
+        let doctor = Arc::clone(&doctor);
+        Box::pin(async move {
+            if !doubtful && doctor.is_due(at) {
+                doctor.look();
+            }
+        })
     })
 }
 

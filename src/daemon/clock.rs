@@ -95,16 +95,25 @@ fn elapsed() -> i64 {
     i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Whether the kernel says that its clock is synchronised, as `timedatectl` tells it (the mark that the time service
-/// leaves in a file outlives a step of the clock). `false` when nobody says anything.
+/// Whether the kernel says that its clock is synchronised. `false` when nobody says anything.
 pub(super) async fn synchronised() -> bool {
+    synchronisation().await == Some(true)
+}
+
+/// What the kernel says of its clock, as `timedatectl` tells it (the mark that the time service leaves in a file
+/// outlives a step of the clock): synchronised or not, or `None` when nobody says anything.
+pub async fn synchronisation() -> Option<bool> {
     let mut ask = tokio::process::Command::new("timedatectl");
     ask.args(["show", "--property=NTPSynchronized", "--value"])
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true);
     match tokio::time::timeout(Duration::from_secs(5), ask.output()).await {
-        Ok(Ok(said)) => said.stdout.trim_ascii() == b"yes",
-        _ => false,
+        Ok(Ok(said)) => match said.stdout.trim_ascii() {
+            b"yes" => Some(true),
+            b"no" => Some(false),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::asked::Alone;
 use super::chores::Bell;
+use super::doctor::Doctor;
 use super::handle::{Status, Wanted};
 use super::inbox::{Inbox, Taken};
 use super::lease::LeaseKeeper;
@@ -43,6 +44,7 @@ const STORE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 /// Everything that the loop works with.
 pub(super) struct Driver {
     pub(super) plan: Plan,
+    pub(super) doctor: Arc<Doctor>,
     pub(super) instance: String,
     pub(super) store: Arc<dyn Store>,
     pub(super) inbox: Inbox,
@@ -91,13 +93,15 @@ impl Driver {
         let mut setup = self.plan.setup(self.instance.clone(), generation);
         let zones = Arc::clone(&self.plan.zones);
         let now = self.inbox.clock.now();
-        let decided = saved.mark.map_or(now.wall, |mark| mark.min(now.wall));
+        let stored = saved.mark;
+        let decided = stored.map_or(now.wall, |mark| mark.min(now.wall));
         setup.predecessors = self.predecessors(&setup, decided).await?;
         let (mut scheduler, step) = Scheduler::recover(setup, saved, zones.as_ref(), now);
         self.finish(&scheduler, step).await?;
         let series = scheduler.snapshot(now).series;
         self.systemd.ready(&format!("{series} series are planned"));
         info!(series, "ready");
+        self.doctor.begin(stored, now.wall);
         let mut taken = Taken::default();
         loop {
             if taken.is_empty() {
@@ -183,6 +187,7 @@ impl Driver {
         // A commit that fails leaves the former configuration, from which all is made anew.
         let changes = self.commit(step.changes, None).await?;
         if let Some((plan, clients)) = new {
+            self.doctor.exchange(Arc::clone(&plan.checks));
             self.plan = plan;
             self.performer.exchange(clients);
         }

@@ -3,6 +3,7 @@
 mod asked;
 mod chores;
 mod clock;
+mod doctor;
 mod driver;
 mod handle;
 mod inbox;
@@ -28,12 +29,14 @@ use crate::store::{Store, StoreError};
 use crate::systemd::Notifier;
 
 pub use chores::ChoreSettings;
-pub use clock::{Clock, Moment, SystemClock};
+pub use clock::{Clock, Moment, SystemClock, synchronisation};
+pub use doctor::Checks;
 pub use handle::{DaemonHandle, Replacement, Status, Undecided};
 pub use perform::Clients;
 
 use asked::Asked;
-use chores::{Bell, Chores};
+use chores::{Bell, Calendar, Chores};
+use doctor::Doctor;
 use driver::Driver;
 use inbox::Inbox;
 use lease::LeaseKeeper;
@@ -67,6 +70,8 @@ pub struct Plan {
     pub kept: Duration,
     /// Zone data.
     pub zones: Zones,
+    /// What the daily look at everything looks at.
+    pub checks: Checks,
 }
 
 impl Plan {
@@ -149,8 +154,11 @@ impl Daemon {
             status: shown,
             feed: observer.feed(),
         };
+        let daily = (parts.chores.doctor_at, parts.chores.doctor_zone.clone());
+        let doctor = Doctor::new(daily, Arc::clone(&parts.plan.checks), answers.clone());
         let driver = Driver {
             plan: parts.plan,
+            doctor: Arc::new(doctor),
             instance,
             store: parts.store,
             inbox: Inbox {
@@ -185,15 +193,16 @@ impl Daemon {
     /// Runs until it is told to stop, or until it must not go on.
     pub async fn run(self) -> Result<(), DaemonError> {
         let stop = self.driver.inbox.stop.clone();
-        let bell = keep_bell(
-            self.chores,
-            Arc::clone(&self.driver.store),
-            self.answers,
-            self.driver.bell.clone(),
-            Arc::clone(&self.driver.inbox.clock),
-            self.driver.status.subscribe(),
-            stop.clone(),
-        );
+        let calendar = Calendar {
+            settings: self.chores,
+            store: Arc::clone(&self.driver.store),
+            inputs: self.answers,
+            bell: self.driver.bell.clone(),
+            status: self.driver.status.subscribe(),
+            doctor: Arc::clone(&self.driver.doctor),
+        };
+        let clock = Arc::clone(&self.driver.inbox.clock);
+        let bell = keep_bell(calendar, clock, stop.clone());
         let without_it = stop.clone();
         let bells = tokio::spawn(async move {
             let kept = bell.await;
@@ -214,24 +223,12 @@ impl Daemon {
 
 /// Rings the second bell and makes it anew when it falls silent.
 async fn keep_bell(
-    settings: ChoreSettings,
-    store: Arc<dyn Store>,
-    answers: mpsc::Sender<Input>,
-    bell: Bell,
+    calendar: Calendar,
     clock: Arc<dyn Clock>,
-    status: watch::Receiver<Arc<Status>>,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
-    let start = || {
-        Chores::start(
-            settings.clone(),
-            &store,
-            answers.clone(),
-            bell.clone(),
-            status.clone(),
-        )
-    };
-    let mut chores = Some(start().await?);
+    let bell = &calendar.bell;
+    let mut chores = Some(Chores::start(&calendar).await?);
     loop {
         let before = bell.rang();
         tokio::select! {
@@ -243,7 +240,7 @@ async fn keep_bell(
             warn!(?silent, "the second bell is silent; its task is made anew");
             stop_chores(chores.take()).await;
             // A daemon that works does not end for want of its chores; it is tried again.
-            chores = start()
+            chores = Chores::start(&calendar)
                 .await
                 .inspect_err(|error| warn!(%error, "it cannot be made now"))
                 .ok();

@@ -73,6 +73,7 @@ async fn what_comes_behind_a_full_group_is_not_lost() {
             observe: false,
             kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
+            checks: Arc::new(|| Box::pin(async { Vec::new() })),
         },
         chores: ChoreSettings {
             keep_days: 1,

@@ -13,6 +13,7 @@ mod control;
 mod crash;
 mod daemon;
 mod disk;
+mod doctor;
 mod documented;
 mod hostile;
 mod migrations;

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stderr)]
 
 #[path = "network/certificates.rs"]
-mod certificates;
+pub(crate) mod certificates;
 #[path = "network/conditions.rs"]
 mod conditions;
 #[path = "network/herd.rs"]

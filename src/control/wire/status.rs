@@ -56,10 +56,26 @@ pub struct StatusView {
     /// Coming occurrences that are not to run.
     #[serde(default)]
     pub skips: Vec<SkipView>,
+    /// What the daemon's last look at everything came to; null when it has not looked since its start.
+    #[serde(default)]
+    pub doctor: Option<DoctorView>,
     /// Answers of the vendor that nobody waited for.
     pub strays: u64,
     /// Things that must not happen and did.
     pub bugs: u64,
+}
+
+/// What a look at everything came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorView {
+    /// When, UTC.
+    pub at: String,
+    /// Problems that were found.
+    pub problems: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// Checks that were well.
+    pub well: usize,
 }
 
 /// An occurrence to come.
@@ -213,6 +229,12 @@ impl StatusView {
                 .collect(),
             pauses: scheduler.pauses.iter().map(PauseView::of).collect(),
             skips: scheduler.skips.iter().map(SkipView::of).collect(),
+            doctor: scheduler.examined.map(|examined| DoctorView {
+                at: examined.at.to_string(),
+                problems: examined.tally.problems,
+                warnings: examined.tally.warnings,
+                well: examined.tally.well,
+            }),
             strays: scheduler.strays,
             bugs: scheduler.bugs,
         }

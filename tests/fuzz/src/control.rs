@@ -182,6 +182,7 @@ async fn start(
             observe: false,
             kept: std::time::Duration::MAX,
             zones: Arc::clone(&zone),
+            checks: Arc::new(|| Box::pin(async { Vec::new() })),
         },
         chores: ChoreSettings {
             keep_days: 400,

@@ -42,6 +42,7 @@ fn parts(clock: Shifted, notify: &std::path::Path, stop: CancellationToken) -> P
             observe: false,
             kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
+            checks: Arc::new(|| Box::pin(async { Vec::new() })),
         },
         chores: chores(),
         instance: Some("test".to_owned()),

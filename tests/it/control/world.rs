@@ -161,6 +161,7 @@ impl World {
             observe: false,
             kept: std::time::Duration::MAX,
             zones: Arc::new(move |name| zones.get(name)),
+            checks: Arc::new(|| Box::pin(async { Vec::new() })),
         }
     }
 

@@ -143,6 +143,7 @@ pub(super) fn parts(
             observe: false,
             kept: std::time::Duration::MAX,
             zones: Arc::new(|_| Some(TimeZone::UTC)),
+            checks: Arc::new(|| Box::pin(async { Vec::new() })),
         },
         chores: chores(),
         instance: None,

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What is the matter with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Nothing.
     Good,
     /// It is over.
@@ -25,13 +25,13 @@ pub(super) enum Kind {
 }
 
 /// An authority of our own; its certificate is in a file, to be trusted.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,12 +45,12 @@ impl Authority {
     }
 
     /// The file for `ca_file`.
-    pub(super) fn file(&self) -> std::path::PathBuf {
+    pub(crate) fn file(&self) -> std::path::PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// The server's side of TLS with such a certificate, offering these protocols.
-    pub(super) fn acceptor(&self, kind: Kind, protocols: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, kind: Kind, protocols: &[&str]) -> TlsAcceptor {
         let names = match kind {
             Kind::Foreign => vec!["elsewhere.example".to_owned()],
             _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
