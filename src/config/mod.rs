@@ -162,6 +162,17 @@ pub fn load(paths: &[PathBuf], zones: &Zones) -> Result<Config, Problems> {
     parse::load(paths, zones, &parse::Here::now())
 }
 
+/// Reads as [`load`] does, with this text in the place of a file, which may be one that is not there yet: so that what
+/// is about to be written is judged before.
+pub fn load_with(
+    paths: &[PathBuf],
+    file: &Path,
+    text: String,
+    zones: &Zones,
+) -> Result<Config, Problems> {
+    parse::load_with(paths, (file, text), zones, &parse::Here::now())
+}
+
 /// Where the configuration is when no `--config` is given: `$NIGHTCALL_CONFIG`, `./nightcall.toml`, `/etc/nightcall/`.
 /// `None` when none of them is there; what the variable names is returned also when it is not.
 pub fn find() -> Option<PathBuf> {

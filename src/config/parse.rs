@@ -15,7 +15,7 @@ use super::problem::{Problem, Problems};
 use super::read::{Found, Item, Table};
 use super::schedule::{self, Known, no_such_connection};
 use super::settings::{Said, ZoneBook};
-use super::source::{Place, Source, read_all};
+use super::source::{Place, Source, read_all, shown};
 use super::syntax::syntax_error;
 use super::values::Files;
 use super::{Config, Daemon, raw, secrets, warn};
@@ -65,11 +65,46 @@ pub(super) fn load(paths: &[PathBuf], zones: &Zones, here: &Here) -> Result<Conf
         return Err(Problems(vec![problem]));
     }
     let (sources, unread) = read_all(paths, &here.folder);
+    together(&sources, unread, zones, here)
+}
+
+/// The same with this text in the place of a file, or beside the files when it is none of them.
+pub(super) fn load_with(
+    paths: &[PathBuf],
+    (file, text): (&Path, String),
+    zones: &Zones,
+    here: &Here,
+) -> Result<Config, Problems> {
+    let (mut sources, unread) = read_all(paths, &here.folder);
+    let path = here.folder.join(file);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    };
+    let draft = Source::new(path.clone(), shown(&path, &here.folder), text);
+    let known = sources
+        .iter_mut()
+        .find(|source| real(&source.path) == real(&path));
+    match known {
+        Some(source) => *source = draft,
+        None => sources.push(draft),
+    }
+    together(&sources, unread, zones, here)
+}
+
+/// One configuration of all files.
+fn together(
+    sources: &[Source],
+    unread: Vec<Problem>,
+    zones: &Zones,
+    here: &Here,
+) -> Result<Config, Problems> {
     let mut found = Found::default();
     let mut incomplete = !unread.is_empty();
     unread.into_iter().for_each(|problem| found.wrong(problem));
     let mut parsed: Vec<(&Source, Spanned<DeTable<'_>>)> = Vec::new();
-    for source in &sources {
+    for source in sources {
         match tree(&source.text) {
             Ok(table) => {
                 source.hide(secrets::spans(table.get_ref()));
@@ -85,8 +120,8 @@ pub(super) fn load(paths: &[PathBuf], zones: &Zones, here: &Here) -> Result<Conf
         .iter()
         .map(|(source, table)| Table::of_file(source, table.get_ref()))
         .collect();
-    let config = assemble(&sources, &tables, incomplete, zones, here, &mut found);
-    let order = |a: &Problem, b: &Problem| by_place(&sources, a, b);
+    let config = assemble(sources, &tables, incomplete, zones, here, &mut found);
+    let order = |a: &Problem, b: &Problem| by_place(sources, a, b);
     found.problems.sort_by(order);
     found.warnings.sort_by(order);
     match config {
@@ -354,6 +389,43 @@ mod tests {
         assert_eq!(daemon.doctor_at.to_string(), "06:30:00");
         assert_eq!(config.classify.transient, ["40001"]);
         assert_eq!(config.classify.permanent, ["too late"]);
+    }
+
+    #[test]
+    fn a_draft_is_read_in_the_place_of_its_file_or_beside_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = "[connection.c]\nbase_url = 'https://h'\nprovider = 'bigquery'\ntoken = { env = 'X' }\n";
+        std::fs::write(folder.path().join("a.toml"), there).unwrap();
+        std::fs::write(folder.path().join("b.toml"), "not TOML").unwrap();
+        std::os::unix::fs::symlink("b.toml", folder.path().join("link")).unwrap();
+        let here = Here {
+            folder: folder.path().to_owned(),
+            service: Folders::default(),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let schedule =
+            "\u{feff}[schedule.s]\nconnection = 'c'\ncron = '@daily'\ncall = 'CALL x()'\n";
+        let with = |paths: &[&str], file: &str, text: &str| {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            load_with(
+                &paths,
+                (Path::new(file), text.to_owned()),
+                &Zones::load(),
+                &here,
+            )
+        };
+        for file in ["b.toml", "link"] {
+            let config = with(&["."], file, schedule).unwrap();
+            assert_eq!((config.connections.len(), config.schedules.len()), (1, 1));
+        }
+        let config = with(&["a.toml"], "new.toml", schedule).unwrap();
+        assert_eq!(
+            config.files,
+            [PathBuf::from("a.toml"), PathBuf::from("new.toml")]
+        );
+        let problems = with(&["a.toml"], "new.toml", "x = 1").unwrap_err();
+        assert_eq!(problems.0[0].file.as_deref(), Some(Path::new("new.toml")));
+        assert!(!folder.path().join("new.toml").exists());
     }
 
     #[test]
