@@ -19,7 +19,7 @@ use crate::sched::id::SetName;
 use crate::sched::policy::After;
 use crate::sched::schedule::Definition;
 use crate::sched::time::{Timestamp, later};
-use crate::sched::trigger::{Occurrence, Shape};
+use crate::sched::trigger::{Occurrence, Shape, Trigger};
 
 /// With more schedules than this each gets one line.
 const DETAILED: usize = 50;
@@ -245,7 +245,7 @@ fn in_full<'c>(
         }
     }
     if schedule.enabled {
-        add("next", coming(schedule, NEXT, now));
+        add("next", coming(&schedule.trigger, NEXT, now));
         for (set, line) in sends(schedule, &shown, now) {
             add(
                 "sends",
@@ -308,7 +308,7 @@ fn in_one_line<'c>(schedule: &'c Schedule, calendar: &mut Calendar<'c>, now: Tim
         true => {
             let lacks = lacking(schedule, calendar, now);
             let lacks = lacks.map(|lacks| format!("; lacks {lacks}"));
-            let next = coming(schedule, 1, now);
+            let next = coming(&schedule.trigger, 1, now);
             format!("next {next}{}", lacks.unwrap_or_default())
         }
         false => disabled(schedule),
@@ -380,8 +380,7 @@ fn notes<'c>(
 }
 
 /// The next occurrences, "Tue 3 Feb 02:15 +01:00, …".
-fn coming(schedule: &Schedule, most: usize, now: Timestamp) -> String {
-    let trigger = &schedule.trigger;
+pub(super) fn coming(trigger: &Trigger, most: usize, now: Timestamp) -> String {
     let following = |o: &Occurrence| trigger.after(o.instant);
     let shown: Vec<String> = std::iter::successors(trigger.after(now), following)
         .take(most)

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod fire;
+pub mod import;
 mod live;
 pub mod next;
 pub mod output;
@@ -72,6 +73,7 @@ enum Command {
     Check(check::CheckArgs),
     Next(next::NextArgs),
     Plan(plan::PlanArgs),
+    Import(import::ImportArgs),
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
@@ -161,7 +163,7 @@ pub fn main() -> ExitCode {
 
 /// Usage errors end with 64 and not with clap's 2.
 fn parse() -> Result<Cli, ExitCode> {
-    let matches = Cli::command().try_get_matches();
+    let matches = Cli::command().try_get_matches_from(import::with_pasted(std::env::args_os()));
     matches
         .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches))
         .map_err(|error| {
@@ -180,6 +182,7 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Check(args) => check::check(context, args),
         Command::Next(args) => next::next(context, args),
         Command::Plan(args) => plan::plan(context, args),
+        Command::Import(args) => import::import(context, args),
         Command::Runs(args) => runs::runs(context, args),
         Command::Show(args) => show::show(context, args),
         Command::Why(args) => why::why(context, args),

@@ -467,6 +467,9 @@ fn the_help_of_every_command_has_examples_and_fits_80_columns() {
         "reload",
         "completions",
         "man",
+        "import",
+        "plan",
+        "doctor",
     ];
     let listed = desk.typed("--help").ends(0).out;
     for name in commands {

@@ -16,6 +16,7 @@ mod disk;
 mod doctor;
 mod documented;
 mod hostile;
+mod import;
 mod migrations;
 mod network;
 mod operations;

@@ -103,6 +103,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("serde_json", &[""]),
     ("strsim", &["config", "cli"]),
+    ("tempfile", &["cli/import"]),
     ("thiserror", &[""]),
     (
         "tokio",
@@ -121,6 +122,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_cron_scheduler", &["daemon/chores.rs"]),
     ("tokio_util", &["daemon", "control", "cli", "sandbox"]),
     ("toml", &["config", "sandbox"]),
+    ("toml_writer", &["cli/import"]),
     (
         "tracing",
         &[
@@ -139,7 +141,16 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("tracing_subscriber", &["telemetry.rs"]),
-    ("url", &["config", "warehouse/carto", "notify", "sandbox"]),
+    (
+        "url",
+        &[
+            "config",
+            "warehouse/carto",
+            "notify",
+            "sandbox",
+            "cli/import",
+        ],
+    ),
 ];
 
 /// What the heart may not name: waiting, clocks, chance, and everything that touches the world. `TimeZone::get` reads
