@@ -177,6 +177,11 @@ fn ids_are_written_as_they_are_read() {
 }
 
 #[test]
+fn curl_commands_become_tables_or_are_refused_and_show_no_token() {
+    try_all("import", fuzz::import);
+}
+
+#[test]
 fn answers_of_the_vendor_are_never_believed_too_much() {
     try_all("job", fuzz::job);
 }
