@@ -59,7 +59,7 @@ pub const CHECKS: [(&str, &str); 13] = [
 /// Credentials and how long they are good, the vendor's host, the job list, clocks, disk, database, zone data, the daemon's socket. Nothing is submitted and nothing changed. The exit code is that of the worst finding: 0 when all is well, 3 for a warning, 1 for a problem.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  nightcall doctor\n  nightcall doctor --json\n  sudo -u nightcall nightcall doctor --deep --config /etc/nightcall"
+    after_help = "Examples:\n  nightcall doctor\n  nightcall doctor --json\n  nightcall doctor --deep --config /etc/nightcall"
 )]
 pub struct DoctorArgs {
     /// Look at the whole database, each index against its table, however long that takes

@@ -157,6 +157,9 @@ fn in_full(story: &Story, zone: &TimeZone, now: Timestamp) -> String {
     if let Some(finished) = run.finished {
         add("finished", at(finished));
     }
+    if let Some(ended) = run.resolved {
+        add("resolved", format!("a person says: {}", ended.word()));
+    }
     if let Some(job) = &run.job {
         add("job", job.to_string());
     }

@@ -15,6 +15,7 @@ mod daemon;
 mod disk;
 mod doctor;
 mod documented;
+mod first_night;
 mod hostile;
 mod import;
 mod migrations;

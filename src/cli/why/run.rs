@@ -5,20 +5,21 @@ use std::sync::Arc;
 use super::{Answer, Case};
 use crate::cli::exit::Failure;
 use crate::cli::select::zone_of;
+use crate::cli::serve::store_failure;
 use crate::cli::{rendered, words};
+use crate::sched::act::{Deed, Ended};
 use crate::sched::call::Parameters;
 use crate::sched::fault::FaultClass;
 use crate::sched::outcome::{Outcome, SkipReason};
 use crate::sched::run::{Origin, Record, Run};
-use crate::sched::time::between;
+use crate::sched::time::{TimeRange, Timestamp, between};
 use crate::store::{RunQuery, Story};
 
 /// So many runs of the series are looked at to find the one that was in the way.
 const NEIGHBOURS: usize = 100;
 
 /// Lines of the record that are told; the others only led to them.
-const TOLD: [&str; 12] = [
-    "cancel_asked",
+const TOLD: [&str; 11] = [
     "resolved",
     "refused",
     "failed",
@@ -62,7 +63,7 @@ impl Case<'_> {
         match outcome {
             Outcome::Succeeded => {}
             Outcome::Skipped(reason) => self.skipped(run, reason, text)?,
-            Outcome::Cancelled => self.fire(text, None),
+            Outcome::Cancelled => self.again(run, text, None),
             Outcome::Failed | Outcome::TimedOut | Outcome::Lost => {
                 self.went_wrong(run, outcome, text);
             }
@@ -155,11 +156,62 @@ impl Case<'_> {
             text.push(format!("comes after {}", words::after(after)));
             text.extend(self.others(run, after)?.lines);
         }
+        if let SkipReason::Paused | SkipReason::Asked = reason {
+            text.extend(self.who_held_back(run, reason)?);
+        }
         text.push(format!("what to do: docs/operations.md#{}", reason.word()));
         if reason != SkipReason::NoSuchDay {
-            self.fire(text, None);
+            self.again(run, text, None);
         }
         Ok(())
+    }
+
+    /// Who did not want it to run, when, and why; as far as that is kept on record.
+    fn who_held_back(&self, run: &Run, reason: SkipReason) -> Result<Option<String>, Failure> {
+        let Some(past) = self.asking.past else {
+            return Ok(None);
+        };
+        let act = match reason {
+            SkipReason::Paused => "pause",
+            _ => "skip",
+        };
+        let before = TimeRange {
+            after: Timestamp::MIN,
+            upto: run.id.instant,
+        };
+        let deeds = past.history().deeds(before).map_err(store_failure)?;
+        let of = |deed: &&Deed| {
+            let schedule = deed.schedule.as_ref();
+            deed.act == act && schedule.is_none_or(|name| *name == run.id.series.schedule)
+        };
+        let last = deeds.iter().rev().find(of);
+        Ok(last.map(|deed| {
+            let note = deed
+                .by
+                .note()
+                .map(|note| format!(": {}", words::plain(note)));
+            format!(
+                "{act} at {} by {}{}",
+                self.told(deed.at),
+                deed.by.who(),
+                note.unwrap_or_default()
+            )
+        }))
+    }
+
+    /// "next: nightcall retry …", or what fills a hole, below its condition; a run by hand is asked for anew.
+    fn again(&self, run: &Run, text: &mut Vec<String>, condition: Option<&str>) {
+        if self.definition.is_none() || self.disabled() || run.id.is_manual() {
+            return self.fire(text, condition);
+        }
+        text.extend(condition.map(str::to_owned));
+        text.push(match run.outcome() {
+            Some(Outcome::Skipped(_)) => {
+                let (series, at) = (words::series(&self.series), run.id.instant);
+                self.next(format_args!("backfill {series} --from {at} --to {at}"))
+            }
+            _ => self.next(format_args!("retry {}", run.id)),
+        });
     }
 
     /// The run that was live, or lost, when this one was decided.
@@ -204,19 +256,30 @@ impl Case<'_> {
         match outcome {
             Outcome::Lost => {
                 let job = run.job.as_ref().map(|job| format!(" {job}"));
-                text.push(format!(
-                    "look for the job{} in CARTO: if it succeeded, nothing is left to do",
-                    job.unwrap_or_default()
-                ));
-                self.fire(text, Some("if there is no job, or it failed:"));
+                match run.resolved {
+                    Some(ended) => {
+                        text.push(format!("a person says of it: {}", ended.word()));
+                        if ended == Ended::Failed {
+                            self.again(run, text, None);
+                        }
+                    }
+                    None => {
+                        text.push(format!(
+                            "look for the job{} in CARTO, and say what you saw: succeeded or failed",
+                            job.unwrap_or_default()
+                        ));
+                        text.push(self.next(format_args!("resolve {} --as …", run.id)));
+                    }
+                }
             }
             Outcome::Failed if fault.is_some_and(|f| f.class == FaultClass::Permanent) => {
-                self.fire(
+                self.again(
+                    run,
                     text,
-                    Some("once it is mended (a changed file needs a restart of the daemon):"),
+                    Some("once it is mended (a changed file needs `nightcall reload`):"),
                 );
             }
-            _ => self.fire(text, None),
+            _ => self.again(run, text, None),
         }
     }
 
