@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exit;
 pub mod fire;
+mod held;
 pub mod import;
 mod live;
 pub mod next;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
+use super::held::Held;
 use super::select::{self, Selector, when::When};
 use super::{rendered, words};
 use crate::config::{Config, Schedule};
@@ -101,17 +102,18 @@ pub fn next_at(context: &Context, args: NextArgs, now: Timestamp) -> Outcome {
         (None, Some(_)) => usize::MAX,
         (None, None) => SHOWN,
     };
+    let held = Held::read(context, &config, now);
     let coming = Coming::new(chosen.lines(), from, until).take(most);
     if context.out.json {
         for line in coming {
-            context.out.object(&line.view())?;
+            context.out.object(&line.view(&held))?;
         }
         return Ok(Exit::Ok);
     }
     let lines: Vec<Line<'_>> = coming.take(ROWS + 1).collect();
     match lines.is_empty() {
         true => context.out.line(chosen.nothing())?,
-        false => show(context, &chosen, &lines, now)?,
+        false => show(context, &chosen, &lines, &held, now)?,
     }
     Ok(Exit::Ok)
 }
@@ -204,16 +206,21 @@ impl<'c> Line<'c> {
         rendered::for_occurrence(self.definition, &self.occurrence, self.trigger.zone())
     }
 
-    /// What is special about it, and which schedules it waits for.
-    fn note(&self) -> Option<String> {
+    /// What is special about it, which schedules it waits for, and whether people hold it back.
+    fn note(&self, held: &Held) -> Option<String> {
         let special = note(&self.occurrence, self.due, self.trigger.zone());
+        let held = held.why(&self.definition.series, &self.occurrence);
         let after = self.definition.after.as_deref();
         let after = after.map(|after| format!("after {}", words::names(after)));
-        let notes: Vec<String> = special.into_iter().chain(after).collect();
+        let notes: Vec<String> = special
+            .into_iter()
+            .chain(after)
+            .chain(held.map(str::to_owned))
+            .collect();
         (!notes.is_empty()).then(|| notes.join("; "))
     }
 
-    fn view(&self) -> NextView<'c> {
+    fn view(&self, held: &Held) -> NextView<'c> {
         let Occurrence { civil, instant, .. } = self.occurrence;
         let zone = self.trigger.zone();
         NextView {
@@ -222,7 +229,7 @@ impl<'c> Line<'c> {
             nominal: words::rfc3339(civil, words::nominal_offset(civil, instant, zone)),
             due: self.due.to_string(),
             fold: words::fold(civil, self.occurrence.fold, zone),
-            note: self.note(),
+            note: self.note(held),
             parameters: self.sends().to_json(),
         }
     }
@@ -307,6 +314,7 @@ fn show(
     context: &Context,
     chosen: &Chosen<'_>,
     lines: &[Line<'_>],
+    held: &Held,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let zone = |line: &Line<'_>| line.trigger.spec().zone.clone();
@@ -325,7 +333,7 @@ fn show(
             nominal,
             line.due.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
             words::series(&line.definition.series),
-            line.note().unwrap_or_default(),
+            line.note(held).unwrap_or_default(),
         ];
         if templates {
             let filled = rendered::filled_in(line.definition, &line.sends());

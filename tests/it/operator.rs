@@ -110,6 +110,12 @@ async fn a_pause_is_told_by_whom_and_why_and_ends_as_it_began() {
     let refused = ends(&world, &["fire", "one"], 2).await;
     assert!(refused.contains("nightcall resume"), "{refused}");
     well(&world, &["fire", "one", "--even-paused", "--wait"]).await;
+    let next = well(&world, &["next", "second", "-n", "1"]).await;
+    assert!(!next.contains("will pass"), "{next}");
+    well(&world, &["pause", "second"]).await;
+    let next = well(&world, &["next", "second", "-n", "1"]).await;
+    assert!(next.contains("will pass: paused"), "{next}");
+    well(&world, &["resume", "second"]).await;
     let shown = said(&nightcall(&world, &["status"]).await);
     assert!(
         shown.contains("paused: one since") && shown.contains("late data"),
@@ -150,6 +156,11 @@ async fn coming_times_are_skipped_and_taken_back() {
     let (world, night) = start(SCHEDULES).await;
     let told = well(&world, &["skip", "one", "--note", "holiday"]).await;
     assert!(told.contains("one does not run at"), "{told}");
+    let next = well(&world, &["next", "one", "-n", "1"]).await;
+    assert!(
+        next.contains("will be skipped, as somebody asked"),
+        "{next}"
+    );
     let seen = status(&world).await;
     assert_eq!(
         (&seen["skips"][0]["next"], &seen["skips"][0]["note"]),

@@ -1,0 +1,72 @@
+//! Coming occurrences that people hold back: by a pause, or by a wish to skip them.
+
+use std::collections::HashSet;
+
+use super::Context;
+use super::select::Past;
+use crate::config::Config;
+use crate::sched::act::{Pause, Skip, SkipWhat};
+use crate::sched::id::SeriesId;
+use crate::sched::scheduler::is_wished;
+use crate::sched::time::Timestamp;
+use crate::sched::trigger::{Occurrence, Shape};
+
+/// What people hold back, as it is on record.
+#[derive(Default)]
+pub(super) struct Held {
+    pauses: Vec<Pause>,
+    /// Wishes that name a date or an instant.
+    named: Vec<Skip>,
+    /// The occurrences that wishes for the next ones hit.
+    next: HashSet<(SeriesId, Timestamp)>,
+}
+
+impl Held {
+    /// Reads it; without a database that can be read nothing is held back as far as anybody can tell.
+    pub(super) fn read(context: &Context, config: &Config, now: Timestamp) -> Self {
+        let past = Past::open(config, &context.zones).ok().flatten();
+        let Some(past) = past else {
+            return Self::default();
+        };
+        let skips = past.history().skips().unwrap_or_default();
+        let mut held = Self {
+            pauses: past.history().pauses().unwrap_or_default(),
+            ..Self::default()
+        };
+        for skip in skips {
+            match skip.what {
+                SkipWhat::Next(left) => held.count(config, &skip.series, left, now),
+                SkipWhat::On(_) | SkipWhat::At(_) => held.named.push(skip),
+            }
+        }
+        held
+    }
+
+    /// The next so many occurrences of a series.
+    fn count(&mut self, config: &Config, series: &SeriesId, left: u32, now: Timestamp) {
+        let schedule = super::select::configured(config, &series.schedule);
+        let Some(trigger) = schedule.map(|schedule| &schedule.trigger) else {
+            return;
+        };
+        let following = |o: &Occurrence| trigger.after(o.instant);
+        let coming = std::iter::successors(trigger.after(now), following);
+        let runs = coming.filter(|o| o.shape != Shape::NoSuchDay);
+        let hit = runs
+            .take(left as usize)
+            .map(|o| (series.clone(), o.instant));
+        self.next.extend(hit);
+    }
+
+    /// Why an occurrence will not run, if people hold it back.
+    pub(super) fn why(&self, series: &SeriesId, occurrence: &Occurrence) -> Option<&'static str> {
+        let mut named: Vec<Skip> = self.named.clone();
+        named.retain(|skip| skip.series == *series);
+        let counted = self.next.contains(&(series.clone(), occurrence.instant));
+        if counted || is_wished(&mut named, occurrence) {
+            return Some("will be skipped, as somebody asked");
+        }
+        let mut pauses = self.pauses.iter().filter(|pause| pause.scope.holds(series));
+        let paused = pauses.any(|pause| pause.covers(occurrence.instant));
+        paused.then_some("will pass: paused")
+    }
+}
