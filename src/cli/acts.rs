@@ -31,7 +31,7 @@ const NO_ANSWER: u16 = 504;
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
     /// A schedule, or one parameter set of it
-    #[arg(value_name = "SCHEDULE[/SET]")]
+    #[arg(value_name = "SCHEDULE[/SET]", value_parser = readable)]
     pub selector: Option<String>,
     /// All schedules with this tag
     #[arg(long, value_name = "TAG")]
@@ -68,6 +68,14 @@ impl Target {
             schedule: schedule.name.clone(),
             set: None,
         }
+    }
+}
+
+/// What is no selector is refused before anything is asked.
+fn readable(text: &str) -> Result<String, String> {
+    match Selector::read_series(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(failure) => Err(failure.message),
     }
 }
 

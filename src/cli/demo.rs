@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::show::Show;
 use super::Context;
 use super::exit::{Exit, Failure, Outcome as Ended};
+use super::progress::LiveLine;
 use super::serve::{Running, end_on_signal, ended_at_once};
 use crate::config::{self, Config, Credential};
 use crate::sandbox::{
@@ -77,19 +78,27 @@ pub async fn demo(context: &Context, args: DemoArgs) -> Ended {
     let mut feed = running.handle().feed();
     let daemon = tokio::spawn(running.ended());
     let mut show = Show::new(context, &config, &sandbox);
+    let progress = LiveLine::new(context.out.json);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            change = feed.recv() => match change {
-                Ok(change) => show.change(&change)?,
-                Err(RecvError::Lagged(missed)) => show.lagged(missed)?,
-                Err(RecvError::Closed) => break,
-            },
+            change = feed.recv() => {
+                progress.clear();
+                match change {
+                    Ok(change) => show.change(&change)?,
+                    Err(RecvError::Lagged(missed)) => show.lagged(missed)?,
+                    Err(RecvError::Closed) => break,
+                }
+            }
+        }
+        if let Some(wanted) = args.runs {
+            progress.count(show.ended().min(wanted), wanted, "runs");
         }
         if args.runs.is_some_and(|wanted| show.ended() >= wanted) {
             stop.cancel();
         }
     }
+    progress.clear();
     let ended = tokio::select! {
         ended = daemon => ended.map_err(|error| {
             Failure::plain(Exit::Software, format!("the daemon ended badly: {error}"))

@@ -5,29 +5,30 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::acts::{Unanswered, persistently};
+use super::acts::{Target, Unanswered, Which, persistently};
 use super::exit::{Exit, Failure, Outcome};
-use super::select::Past;
-use super::{Context, reach, watch};
+use super::select::{self, Past};
+use super::{Context, complain, reach, watch};
+use crate::config::Config;
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{FireBody, FiredView};
-use crate::sched::id::{ClientKey, RunId, ScheduleName, SetName};
+use crate::sched::id::{ClientKey, RunId};
 use crate::sched::time::civil;
 
 /// Run a schedule now, beside its times.
 ///
-/// The daemon makes the run and watches it. A busy series refuses it unless --queue or --anyway is given. The exit code
+/// The daemon makes the run and watches it; of a tag or of all, one of each series. A busy series refuses it unless --queue or --anyway is given. The exit code
 /// is 2 when the daemon refuses, and with --wait 1 when the run does not succeed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  nightcall fire store-clusters/hyper --wait\n  \
     nightcall fire store-clusters/hyper --param buffer_radius=750\n  \
-    nightcall fire store-clusters/hyper --as-of 2026-02-03 --queue"
+    nightcall fire store-clusters/hyper --as-of 2026-02-03 --queue\n  \
+    nightcall fire --tag morning-map --wait"
 )]
 pub struct FireArgs {
-    /// Which schedule, and which of its parameter sets when it has several
-    #[arg(value_name = "SCHEDULE[/SET]", value_parser = series)]
-    series: (ScheduleName, Option<SetName>),
+    #[command(flatten)]
+    which: Which,
     /// Wait until the run has ended; the exit code says how (0: it succeeded)
     #[arg(long)]
     wait: bool,
@@ -47,36 +48,117 @@ pub struct FireArgs {
     #[arg(long)]
     even_paused: bool,
     /// The key of this request: the same key never makes a second run [default: random]
-    #[arg(long, value_parser = key)]
+    #[arg(long, value_parser = key, conflicts_with_all = ["tag", "all"])]
     key: Option<ClientKey>,
 }
 
 /// `nightcall fire`.
 pub async fn fire(context: &Context, args: FireArgs) -> Outcome {
-    let body = body(&args)?;
+    let parameters = parameters(&args)?;
     let (config, client) = reach::daemon(context)?;
-    let fired = ask(context, &client, &body).await?;
-    let run: RunId = fired.run.parse().map_err(|error| {
-        let what = ClientError::Unreadable(format!("{error}"));
-        reach::failure(context, what)
-    })?;
-    if args.wait {
-        let zone = reach::zone_of(&config, &body.schedule);
-        let past = Past::open(&config, &context.zones).ok().flatten();
-        // Without a history the terminal shows how long it has lasted.
-        let expected = past.and_then(|past| past.usually_takes(&run.series).ok().flatten());
-        return watch::watch(context, &client, &run, zone, expected).await;
+    let mut asking = Asking {
+        context,
+        config: &config,
+        client: &client,
+        wait: args.wait,
+    };
+    if args.which.selector.is_some() {
+        let target = args.which.targets(&config)?.remove(0);
+        return asking.one(&body(&args, &target, &parameters)).await;
     }
-    if context.out.json {
-        context.out.object(&fired)?;
-    } else {
-        context.out.line(&fired.run)?;
-        context.out.line(context.next(format_args!("show {run}")))?;
+    let mut bodies = Vec::new();
+    for target in args.which.targets(&config)? {
+        let schedule = select::schedule(&config, &target.schedule)?;
+        bodies.extend(schedule.definitions.iter().map(|definition| {
+            let set = Some(definition.series.set.clone());
+            let of_set = Target {
+                set,
+                ..target.clone()
+            };
+            body(&args, &of_set, &parameters)
+        }));
     }
-    Ok(Exit::Ok)
+    asking.all(&bodies).await
 }
 
-fn body(args: &FireArgs) -> Result<FireBody, Failure> {
+/// How the daemon is asked.
+struct Asking<'a> {
+    context: &'a Context,
+    config: &'a Config,
+    client: &'a Client,
+    wait: bool,
+}
+
+impl Asking<'_> {
+    /// One run; the command ends as it does.
+    async fn one(&mut self, body: &FireBody) -> Outcome {
+        let run = self.made(body).await?;
+        match self.wait {
+            true => self.waited(&run).await,
+            false => {
+                if !self.context.out.json {
+                    self.context
+                        .out
+                        .line(self.context.next(format_args!("show {run}")))?;
+                }
+                Ok(Exit::Ok)
+            }
+        }
+    }
+
+    /// Several, of which some may be refused or fail: the command ends as the first that was not well.
+    async fn all(&mut self, bodies: &[FireBody]) -> Outcome {
+        let mut ends = Exit::Ok;
+        let mut not_well = |failure: Failure| -> Result<(), Failure> {
+            if failure.exit == Exit::Unavailable {
+                return Err(failure);
+            }
+            complain(&failure);
+            if ends == Exit::Ok {
+                ends = failure.exit;
+            }
+            Ok(())
+        };
+        let mut runs = Vec::new();
+        for body in bodies {
+            match self.made(body).await {
+                Ok(run) => runs.push(run),
+                Err(failure) => not_well(failure)?,
+            }
+        }
+        for run in runs.iter().filter(|_| self.wait) {
+            if let Err(failure) = self.waited(run).await {
+                not_well(failure)?;
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Asks for a run, and tells its id.
+    async fn made(&self, body: &FireBody) -> Result<RunId, Failure> {
+        let fired = ask(self.context, self.client, body).await?;
+        match self.context.out.json && !self.wait {
+            true => self.context.out.object(&fired)?,
+            false if !self.wait => self.context.out.line(&fired.run)?,
+            false => {}
+        }
+        fired.run.parse().map_err(|error| {
+            let what = ClientError::Unreadable(format!("{error}"));
+            reach::failure(self.context, what)
+        })
+    }
+
+    async fn waited(&self, run: &RunId) -> Outcome {
+        let zone = reach::zone_of(self.config, run.series.schedule.as_str());
+        let past = Past::open(self.config, &self.context.zones).ok().flatten();
+        // Without a history the terminal shows how long it has lasted.
+        let expected = past.and_then(|past| past.usually_takes(&run.series).ok().flatten());
+        watch::watch(self.context, self.client, run, zone, expected).await
+    }
+}
+
+/// The values that are given by hand.
+fn parameters(args: &FireArgs) -> Result<Map<String, Value>, Failure> {
     let mut parameters = Map::new();
     for (name, value) in &args.params {
         if parameters.insert(name.clone(), value.clone()).is_some() {
@@ -87,20 +169,23 @@ fn body(args: &FireArgs) -> Result<FireBody, Failure> {
             ));
         }
     }
-    let (schedule, set) = &args.series;
-    Ok(FireBody {
-        schedule: schedule.to_string(),
-        set: set.as_ref().map(ToString::to_string),
+    Ok(parameters)
+}
+
+fn body(args: &FireArgs, target: &Target, parameters: &Map<String, Value>) -> FireBody {
+    FireBody {
+        schedule: target.schedule.to_string(),
+        set: target.set.as_ref().map(ToString::to_string),
         key: args
             .key
             .as_ref()
             .map_or_else(random_key, ToString::to_string),
-        parameters,
+        parameters: parameters.clone(),
         as_of: args.as_of.map(|date| date.to_string()),
         queue: args.queue,
         anyway: args.anyway,
         even_paused: args.even_paused,
-    })
+    }
 }
 
 /// Asks, and asks again with the same key while the answer is lost.
@@ -135,19 +220,6 @@ fn random_key() -> String {
         hasher.finish()
     };
     format!("{:016x}{:016x}", half(), half())
-}
-
-fn series(text: &str) -> Result<(ScheduleName, Option<SetName>), String> {
-    let (schedule, set) = match text.split_once('/') {
-        Some((schedule, set)) => (schedule, Some(set)),
-        None => (text, None),
-    };
-    let set = set
-        .map(SetName::new)
-        .transpose()
-        .map_err(|e| e.to_string())?;
-    let schedule = ScheduleName::new(schedule).map_err(|e| e.to_string())?;
-    Ok((schedule, set))
 }
 
 fn parameter(text: &str) -> Result<(String, Value), String> {
@@ -204,17 +276,6 @@ mod tests {
             keys.iter()
                 .all(|key| key.len() == 32 && ClientKey::new(key).is_ok())
         );
-    }
-
-    #[test]
-    fn a_series_is_named_with_or_without_its_set() {
-        let (schedule, set) = series("store-clusters/hyper").unwrap();
-        assert_eq!(
-            (schedule.as_str(), set.unwrap().as_str()),
-            ("store-clusters", "hyper")
-        );
-        assert!(series("store-clusters").unwrap().1.is_none());
-        assert!(series("a/b/c").is_err() && series("a/").is_err() && series("").is_err());
     }
 
     #[test]

@@ -355,3 +355,34 @@ async fn without_a_daemon_every_acting_command_says_so() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_each_series_of_a_tag_is_fired_and_waited_for() {
+    let (world, night) = start(SCHEDULES).await;
+    let told = well(&world, &["fire", "--tag", "map", "--wait"]).await;
+    assert_eq!(told.matches("succeeded").count(), 2, "{told}");
+    let told = well(&world, &["fire", "--tag", "late"]).await;
+    assert!(told.starts_with("two/default@"), "{told}");
+    ends(&world, &["fire", "--tag", "map", "--key", "k"], 64).await;
+    night.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_night_submits_nothing_and_shows_what_would_have_run() {
+    let world = World::new(
+        scenario(),
+        "[schedule.second]\nevery = \"1s\"\nprocedure = \"p.d.second(day)\"\n\
+         parameters = { day = \"{{ date }}\" }\nmisfire = \"all\"\n",
+    )
+    .await;
+    let night = world.observing().await;
+    night.until(|runs| runs.len() >= 2).await;
+    let shown = well(&world, &["runs", "second", "-n", "1"]).await;
+    let today = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    assert!(shown.contains("would have run, with day = "), "{shown}");
+    assert!(shown.contains(&today[..8]), "{shown}");
+    let told = ends(&world, &["fire", "second"], 2).await;
+    assert!(told.contains("only observes"), "{told}");
+    night.stop().await;
+    assert_eq!(world.sandbox.world().with(|w| w.jobs().count()), 0);
+}

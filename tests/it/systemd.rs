@@ -83,8 +83,11 @@ fn systemd_accepts_the_unit_where_there_is_a_verifier() {
     let installed = "ExecStart=/usr/bin/nightcall ";
     let text = std::fs::read_to_string(unit_file()).unwrap();
     assert!(text.contains(installed));
-    let built = format!("ExecStart={} ", env!("CARGO_BIN_EXE_nightcall"));
-    std::fs::write(&copy, text.replace(installed, &built)).unwrap();
+    let built = text.replace(
+        "=/usr/bin/nightcall ",
+        &format!("={} ", env!("CARGO_BIN_EXE_nightcall")),
+    );
+    std::fs::write(&copy, built).unwrap();
     let seen = Command::new("systemd-analyze")
         .args(["verify", "--man=no"])
         .arg(&copy)

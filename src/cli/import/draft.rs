@@ -1,6 +1,7 @@
 //! The tables that are made of a command, and the proof that they mean what it says before anybody sees them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -15,8 +16,12 @@ use crate::cli::check::coming;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{Context, shell_word};
 use crate::config::{self, Config, Problem, Problems};
-use crate::sched::call::Provider;
-use crate::sched::time::Timestamp;
+use crate::sched::call::{Parameters, Provider};
+use crate::sched::id::RunId;
+use crate::sched::schedule::Definition;
+use crate::sched::template::Occasion;
+use crate::sched::time::{TimeZone, Timestamp, civil};
+use crate::sched::trigger::Fold;
 use crate::zones::Zones;
 
 /// What printed tables are called in messages.
@@ -299,13 +304,23 @@ fn refused(problems: &Problems) -> Failure {
     )
 }
 
+/// What a schedule sends that was just made: its templates stand for texts only, whatever the occurrence.
+fn sent(definition: &Definition) -> Arc<Parameters> {
+    definition.parameters.rendered(&Occasion {
+        run: &RunId::planned(definition.series.clone(), Timestamp::UNIX_EPOCH),
+        civil: civil::DateTime::default(),
+        fold: Fold::First,
+        zone: &TimeZone::UTC,
+    })
+}
+
 /// What goes to the vendor is what the command would have sent: the same statement, the same values in the same form.
 fn means_the_same(config: &Config, made: &Made) -> Result<(), Failure> {
     let mut schedules = config.schedules.iter();
     let schedule = schedules.find(|schedule| schedule.name.as_str() == made.schedule);
     let definition = schedule.and_then(|schedule| schedule.definitions.first());
     let same = definition.is_some_and(|definition| {
-        let values = definition.parameters.to_json().to_string();
+        let values = sent(definition).to_json().to_string();
         *definition.query == made.query && values == made.parameters
     });
     match same {

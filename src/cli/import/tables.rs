@@ -57,10 +57,8 @@ pub(super) fn value(json: &Json) -> Result<String, Unsayable> {
         Json::Null => "{ null = true }".to_owned(),
         Json::Bool(flag) => flag.to_string(),
         Json::Number(number) => number.clone(),
-        Json::Text(text) if text.contains("{{") => {
-            return Err("holds {{, which the configuration keeps for templates");
-        }
-        Json::Text(text) => self::text(text),
+        // Two braces would begin a template.
+        Json::Text(text) => self::text(&text.replace("{{", "{{ '{{' }}")),
         Json::List(items) => {
             let items: Result<Vec<String>, _> = items.iter().map(value).collect();
             format!("[{}]", items?.join(", "))
@@ -153,6 +151,7 @@ mod tests {
             (r#""it's \"so\"""#, r#""it's \"so\"""#),
             (r#""two\nlines""#, r#""two\nlines""#),
             (r#""C:\\x""#, r"'C:\x'"),
+            (r#""{{ date }}""#, r#""{{ '{{' }} date }}""#),
         ];
         for (json, toml) in table {
             assert_eq!(written(json).as_deref(), Ok(toml), "{json}");
@@ -165,7 +164,6 @@ mod tests {
             "{\"null\":true}",
             "[{\"file\":\"x\"}]",
             "{\"a\":{\"number\":\"1\"}}",
-            "\"{{ date }}\"",
         ] {
             assert!(written(json).is_err(), "{json}");
         }

@@ -14,7 +14,7 @@ use crate::cli::serve::store_failure;
 use crate::cli::words;
 use crate::config::Config;
 use crate::sched::id::ConnectionName;
-use crate::sched::outcome::Outcome;
+use crate::sched::outcome::{Outcome, SkipReason};
 use crate::sched::run::{CancelWhy, Origin, Run};
 use crate::sched::step::Missed;
 use crate::sched::time::{Timestamp, between};
@@ -186,6 +186,10 @@ fn why(run: &Run, down: &Down, now: Timestamp) -> String {
     let mut parts: Vec<String> = Vec::new();
     match run.outcome() {
         Some(Outcome::Succeeded) => parts.extend(reason.map(|r| format!("{r} at first"))),
+        Some(Outcome::Skipped(SkipReason::Observed)) => {
+            let with = words::parameters(&run.parameters);
+            parts.push(format!("would have run, with {with}"));
+        }
         Some(Outcome::Skipped(skip)) => parts.push(format!("{}: {skip}", skip.word())),
         Some(Outcome::Cancelled) => parts.push(cancelled(run.cancel).to_owned()),
         Some(Outcome::Failed | Outcome::TimedOut | Outcome::Lost) => parts.extend(reason),

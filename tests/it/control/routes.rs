@@ -316,6 +316,8 @@ async fn the_loopback_address_asks_for_the_token_and_for_its_own_name() {
         let wrong = "localhost\r\nauthorization: Bearer x";
         assert_eq!(without_token(life.http, line, wrong).await.status, 401);
     }
+    life.status_until(|status| status.complaints.is_empty())
+        .await;
     let open = without_token(life.http, "GET /healthz", "localhost").await;
     assert_eq!(open.status, 200, "{}", open.body);
     for host in ["evil.example", "127.0.0.1.evil.example", "0.0.0.0"] {

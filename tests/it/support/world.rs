@@ -110,13 +110,22 @@ impl World {
 
     /// Starts the daemon.
     pub(crate) async fn start(&self) -> Night {
+        self.started(false).await
+    }
+
+    /// Starts a daemon that only observes.
+    pub(crate) async fn observing(&self) -> Night {
+        self.started(true).await
+    }
+
+    async fn started(&self, observe: bool) -> Night {
         let stop = CancellationToken::new();
         let config = self.config();
         let running = Running::start(
             &config,
             vec![self.file("nightcall.toml")],
             &self.zones,
-            false,
+            observe,
             stop.clone(),
         )
         .await
