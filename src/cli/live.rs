@@ -30,7 +30,8 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    fn which(&self) -> Which {
+    /// The schedules that are meant, when no selector names runs.
+    pub(super) fn which(&self) -> Which {
         Which {
             selector: None,
             tag: self.tag.clone(),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::acts::{Target, Telling, Which, act};
+use crate::cli::acts::{Target, Telling, act};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::live::{Runs, newest, open};
 use crate::cli::select::when::When;
@@ -95,14 +95,7 @@ fn chosen(context: &Context, config: &Config, args: &RetryArgs) -> Result<Vec<Ru
                 when,
             } => (vec![Target { schedule, set }], when),
         },
-        None => {
-            let which = Which {
-                selector: None,
-                tag: args.which.tag.clone(),
-                all: args.which.all,
-            };
-            (which.targets(config)?, None)
-        }
+        None => (args.which.which().targets(config)?, None),
     };
     let past = open(context, config)?;
     let named = targets

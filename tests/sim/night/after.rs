@@ -97,12 +97,12 @@ impl Play<'_> {
             let first = self.store.runs.get(&first).map(|row| &row.run);
             let in_time = match first {
                 // A later generation is due when it was asked for; what counts is when the first was.
-                Some(first) if number == 0 || !passed(first.outcome()) => first.due <= run.due,
+                Some(first) if number == 0 || !passed(first.ended_as()) => first.due <= run.due,
                 _ => true,
             };
             if other.civil.date() == date && in_time && other.id.instant <= run.due {
                 // In the order of their generations.
-                newest.insert(other.id.instant, (other.id.clone(), other.outcome()));
+                newest.insert(other.id.instant, (other.id.clone(), other.ended_as()));
             }
         }
         newest
