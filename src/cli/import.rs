@@ -69,7 +69,7 @@ pub struct ImportArgs {
     /// When it runs, as a cron expression; one for all
     #[arg(long)]
     pub cron: Option<String>,
-    /// The time zone of the expression [default: that of [defaults], else UTC]
+    /// The time zone of the expression [default: that of `[defaults]`, else UTC]
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
     /// The warehouse [default: as the form of the statement tells]
