@@ -354,7 +354,8 @@ pub(super) fn place(run: &Run) -> Place {
     }
 }
 
-fn of(series: &SeriesId) -> RunQuery {
+/// All runs of a series.
+pub(super) fn of(series: &SeriesId) -> RunQuery {
     RunQuery {
         schedule: Some(series.schedule.clone()),
         set: Some(series.set.clone()),

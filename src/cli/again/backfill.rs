@@ -119,7 +119,7 @@ impl Holes<'_> {
             limit: Some(10 * MOST),
             since: Some(from),
             until: Some(to),
-            ..self.query()
+            ..select::of(self.series)
         })?;
         let recorded: HashMap<Timestamp, Run> = newest(runs)
             .into_iter()
@@ -169,7 +169,7 @@ impl Holes<'_> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let newest = self.past.runs(&RunQuery {
             limit: Some(most),
-            ..self.query()
+            ..select::of(self.series)
         })?;
         let Some(oldest) = newest.first().filter(|_| newest.len() >= most) else {
             return Ok(());
@@ -185,14 +185,6 @@ impl Holes<'_> {
                 ),
                 "name a later --from",
             )),
-        }
-    }
-
-    fn query(&self) -> RunQuery {
-        RunQuery {
-            schedule: Some(self.series.schedule.clone()),
-            set: Some(self.series.set.clone()),
-            ..RunQuery::default()
         }
     }
 }

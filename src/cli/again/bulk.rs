@@ -356,11 +356,9 @@ impl Bulk<'_> {
     /// The run, once it has ended.
     fn ended(&self, id: &RunId) -> Result<Option<Run>, Failure> {
         let runs = self.past.runs(&RunQuery {
-            schedule: Some(id.series.schedule.clone()),
-            set: Some(id.series.set.clone()),
             since: Some(id.instant),
             until: Some(id.instant),
-            ..RunQuery::default()
+            ..select::of(&id.series)
         })?;
         let run = runs.into_iter().find(|run| run.id == *id);
         Ok(run.filter(|run| run.outcome().is_some()))

@@ -43,12 +43,10 @@ pub async fn rerun(context: &Context, args: RerunArgs) -> Outcome {
         let set = target.set.as_ref();
         for series in select::all_series(&config, Some(&past), &target.schedule, set)? {
             let runs = past.runs(&RunQuery {
-                schedule: Some(series.schedule.clone()),
-                set: Some(series.set.clone()),
                 since: Some(from),
                 until: Some(to),
                 limit: Some(MOST + 1),
-                ..RunQuery::default()
+                ..select::of(&series)
             })?;
             let ran = newest(runs).into_iter().filter(|run| {
                 let outcome = run.outcome();

@@ -169,12 +169,10 @@ fn of_target(
         let mut of_series = match (when, since) {
             (Some(when), _) => past.named(&series, when, &zone, now)?,
             (None, since) => past.runs(&RunQuery {
-                schedule: Some(series.schedule.clone()),
-                set: Some(series.set.clone()),
                 since,
                 // The latest occurrence may have many generations.
                 limit: since.is_none().then_some(100),
-                ..RunQuery::default()
+                ..select::of(&series)
             })?,
         };
         of_series = newest(of_series);
