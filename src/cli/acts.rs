@@ -14,7 +14,7 @@ use crate::config::{Config, Schedule};
 use crate::control::client::{Client, ClientError};
 use crate::control::wire::{ActedView, ErrorView};
 use crate::sched::id::{ScheduleName, SetName};
-use crate::sched::time::{TimeZone, Timestamp};
+use crate::sched::time::{TimeZone, Timestamp, civil};
 
 /// A lost answer is asked for again after these pauses.
 const AGAIN: [Duration; 4] = [
@@ -129,19 +129,32 @@ fn tags(config: &Config) -> String {
 
 /// A time to come: of a time of day, the next one.
 pub(super) fn coming(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
-    match When::read(text)? {
-        When::Clock(time, _) => {
-            let here = now.to_zoned(zone.clone());
-            let days = [here.date(), here.date().tomorrow().unwrap_or(here.date())];
-            let placed = days.map(|day| {
-                let civil = day.to_datetime(time);
-                zone.to_ambiguous_timestamp(civil).compatible().ok()
-            });
-            let next = placed.into_iter().flatten().find(|at| *at > now);
-            next.ok_or_else(|| Failure::plain(Exit::Usage, "this time is beyond the calendar"))
-        }
-        when => when.bound(zone, now),
-    }
+    nearest(text, zone, now, civil::Date::tomorrow, |at| at > now)
+}
+
+/// A time that has passed: of a time of day, the last one.
+pub(super) fn passed(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
+    nearest(text, zone, now, civil::Date::yesterday, |at| at <= now)
+}
+
+/// A time; of a time of day that of today, or else of the day beside it, that is wanted.
+fn nearest(
+    text: &str,
+    zone: &TimeZone,
+    now: Timestamp,
+    beside: fn(civil::Date) -> Result<civil::Date, jiff::Error>,
+    wanted: impl Fn(Timestamp) -> bool,
+) -> Result<Timestamp, Failure> {
+    let When::Clock(time, _) = When::read(text)? else {
+        return When::read(text)?.bound(zone, now);
+    };
+    let today = now.to_zoned(zone.clone()).date();
+    let placed = [today, beside(today).unwrap_or(today)].map(|day| {
+        let civil = day.to_datetime(time);
+        zone.to_ambiguous_timestamp(civil).compatible().ok()
+    });
+    let found = placed.into_iter().flatten().find(|at| wanted(*at));
+    found.ok_or_else(|| Failure::plain(Exit::Usage, "this time is beyond the calendar"))
 }
 
 // ---- asking --------------------------------------------------------------------------------------------------------
@@ -292,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_of_day_to_come_is_the_next_one() {
+    fn a_time_of_day_to_come_is_the_next_one_and_one_that_has_passed_the_last() {
         let now = "2026-02-03T12:00:00Z".parse().unwrap();
         let at = |text: &str| coming(text, &TimeZone::UTC, now).unwrap().to_string();
         assert_eq!(at("14:00"), "2026-02-03T14:00:00Z");
@@ -300,6 +313,10 @@ mod tests {
         assert_eq!(at("tomorrow"), "2026-02-04T00:00:00Z");
         assert_eq!(at("+2h"), "2026-02-03T14:00:00Z");
         assert!(coming("noon", &TimeZone::UTC, now).is_err());
+        let last = |text: &str| passed(text, &TimeZone::UTC, now).unwrap().to_string();
+        assert_eq!(last("12:00"), "2026-02-03T12:00:00Z");
+        assert_eq!(last("18:00"), "2026-02-02T18:00:00Z");
+        assert_eq!(last("-2h"), "2026-02-03T10:00:00Z");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::acts::{Target, Telling, act};
+use crate::cli::acts::{Target, Telling, act, passed};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::live::{Runs, newest, open};
 use crate::cli::select::when::When;
@@ -103,7 +103,7 @@ fn chosen(context: &Context, config: &Config, args: &RetryArgs) -> Result<Vec<Ru
         .filter_map(|t| select::configured(config, &t.schedule));
     let zone = select::shared_zone(named);
     let since = match &args.since {
-        Some(text) => Some(since(text, &zone, now)?),
+        Some(text) => Some(passed(text, &zone, now)?),
         None => None,
     };
     let mut found = Vec::new();
@@ -134,25 +134,6 @@ fn chosen(context: &Context, config: &Config, args: &RetryArgs) -> Result<Vec<Ru
             context.next("runs --since yesterday"),
         )),
     }
-}
-
-/// A time that has passed: of a time of day, the last one.
-fn since(
-    text: &str,
-    zone: &crate::sched::time::TimeZone,
-    now: Timestamp,
-) -> Result<Timestamp, Failure> {
-    let When::Clock(time, _) = When::read(text)? else {
-        return When::read(text)?.bound(zone, now);
-    };
-    let here = now.to_zoned(zone.clone());
-    let days = [here.date(), here.date().yesterday().unwrap_or(here.date())];
-    let placed = days.map(|day| {
-        let civil = day.to_datetime(time);
-        zone.to_ambiguous_timestamp(civil).compatible().ok()
-    });
-    let last = placed.into_iter().flatten().find(|at| *at <= now);
-    last.ok_or_else(|| Failure::plain(Exit::Usage, "this time is beyond the calendar"))
 }
 
 fn of_target(
