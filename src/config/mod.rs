@@ -18,9 +18,11 @@ use crate::zones::Zones;
 mod after;
 mod agreement;
 mod connection;
+mod cores;
 mod credential;
 mod daemon;
 pub mod duration;
+mod key_path;
 mod parameters;
 mod parse;
 pub mod problem;
@@ -65,7 +67,7 @@ pub struct Daemon {
     pub database: PathBuf,
     /// The unix socket.
     pub control: PathBuf,
-    /// The loopback address of the read-only API, when asked for.
+    /// The loopback address of the API, when asked for: there with a token.
     pub http: Option<std::net::SocketAddr>,
     /// The name of this installation in markers; `None`: made once and stored.
     pub instance: Option<String>,

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::agreement::{Names, counts_agree, mixed_types, swallowed};
+use super::key_path::KeyPath;
 use super::read::{Found, Item, Table};
 use super::source::Place;
 use super::statement::{MOST_ARGUMENTS, Statement, bigquery_call};
@@ -20,7 +21,7 @@ pub(super) struct Series<'a> {
     /// Where it is said: the set's name, or what is called.
     pub(super) at: Place<'a>,
     /// Its key path.
-    pub(super) path: String,
+    pub(super) path: KeyPath<'a>,
     /// The statement.
     pub(super) query: String,
     /// Its values.

@@ -3,14 +3,17 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock, mpsc};
+use std::thread::{Builder, Scope, scope};
 
 use toml::Spanned;
 use toml::de::DeTable;
 
 use super::after;
 use super::connection::{self, budgets_agree};
+use super::cores;
 use super::daemon::{Folders, classify, daemon};
+use super::key_path::KeyPath;
 use super::problem::{Problem, Problems};
 use super::read::{Found, Item, Table};
 use super::schedule::{self, Known, no_such_connection};
@@ -100,53 +103,64 @@ fn together(
     zones: &Zones,
     here: &Here,
 ) -> Result<Config, Problems> {
-    let mut found = Found::default();
-    let mut incomplete = !unread.is_empty();
-    unread.into_iter().for_each(|problem| found.wrong(problem));
-    let mut parsed: Vec<(&Source, Spanned<DeTable<'_>>)> = Vec::new();
-    for source in sources {
-        match tree(&source.text) {
-            Ok(table) => {
-                source.hide(secrets::spans(table.get_ref()));
-                parsed.push((source, table));
-            }
-            Err(error) => {
-                incomplete = true;
-                found.wrong(syntax_error(source, &error));
+    let reading = RwLock::new(());
+    scope(|scope| {
+        let _lasts = reading.write();
+        let mut found = Found::default();
+        let mut incomplete = !unread.is_empty();
+        unread.into_iter().for_each(|problem| found.wrong(problem));
+        let mut parsed: Vec<(&Source, Spanned<DeTable<'_>>)> = Vec::new();
+        for source in sources {
+            match tree(&source.text, scope, &reading) {
+                Ok(table) => {
+                    source.hide(secrets::spans(table.get_ref()));
+                    parsed.push((source, table));
+                }
+                Err(error) => {
+                    incomplete = true;
+                    found.wrong(syntax_error(source, &error));
+                }
             }
         }
-    }
-    let tables: Vec<Table<'_>> = parsed
-        .iter()
-        .map(|(source, table)| Table::of_file(source, table.get_ref()))
-        .collect();
-    let config = assemble(sources, &tables, incomplete, zones, here, &mut found);
-    let order = |a: &Problem, b: &Problem| by_place(sources, a, b);
-    found.problems.sort_by(order);
-    found.warnings.sort_by(order);
-    match config {
-        Some(config) if found.problems.is_empty() => Ok(Config {
-            warnings: found.warnings,
-            ..config
-        }),
-        _ => Err(Problems(found.problems)),
-    }
+        let tables: Vec<Table<'_>> = parsed
+            .iter()
+            .map(|(source, table)| Table::of_file(source, table.get_ref()))
+            .collect();
+        let config = assemble(sources, &tables, incomplete, zones, here, &mut found);
+        let order = |a: &Problem, b: &Problem| by_place(sources, a, b);
+        found.problems.sort_by(order);
+        found.warnings.sort_by(order);
+        match config {
+            Some(config) if found.problems.is_empty() => Ok(Config {
+                warnings: found.warnings,
+                ..config
+            }),
+            _ => Err(Problems(found.problems)),
+        }
+    })
 }
 
 /// The tree of a file, which is some thirty times as large as its text. That of a large file is made by another thread:
 /// what one thread allocates goes back to the system together, while among what is kept it would stay with the process
-/// as holes. For ten thousand schedules that is a third of the memory at rest.
-fn tree(text: &str) -> Result<Spanned<DeTable<'_>>, toml::de::Error> {
-    let large = text.len() > LARGE;
-    let elsewhere = || {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("configuration".to_owned());
-            let tree = thread.spawn_scoped(scope, || DeTable::parse(text));
-            tree.ok()?.join().ok()
-        })
-    };
-    let made = large.then(elsewhere).flatten();
-    made.unwrap_or_else(|| DeTable::parse(text))
+/// as holes. For ten thousand schedules that is a third of the memory at rest. The thread lasts as long as `reading` is
+/// held, or else a later one would take over its part of the memory, and fill it with what is kept.
+fn tree<'s, 'e: 's>(
+    text: &'e str,
+    scope: &'s Scope<'s, 'e>,
+    reading: &'e RwLock<()>,
+) -> Result<Spanned<DeTable<'e>>, toml::de::Error> {
+    let (made, tree) = mpsc::channel();
+    if text.len() > LARGE {
+        let thread = Builder::new().name("configuration".to_owned());
+        // without a thread nothing comes, and the tree is made here
+        let _ = thread.spawn_scoped(scope, move || {
+            let _ = made.send(DeTable::parse(text));
+            drop(reading.read());
+        });
+    } else {
+        drop(made);
+    }
+    tree.recv().unwrap_or_else(|_| DeTable::parse(text))
 }
 
 /// In the order of the files, and of the lines in them.
@@ -168,8 +182,8 @@ struct Parts<'a> {
 }
 
 fn gather<'a>(first: &'a Source, tables: &[Table<'a>], found: &mut Found) -> Parts<'a> {
-    let empty = |path: &str| Table {
-        path: path.to_owned(),
+    let empty = |path: &'a str| Table {
+        path: KeyPath::default().key(path),
         at: Place::new(first, 0..0),
         items: Vec::new(),
     };
@@ -211,17 +225,18 @@ fn gather<'a>(first: &'a Source, tables: &[Table<'a>], found: &mut Found) -> Par
 
 /// Names are unique over all files; a second one is a problem that names both places.
 fn keep_first(items: &mut Vec<Item<'_>>, what: &str, found: &mut Found) {
-    let mut first: HashMap<String, String> = HashMap::new();
+    let mut first: HashMap<&str, Place<'_>> = HashMap::new();
     items.retain(|item| {
-        if let Some(place) = first.get(&item.path) {
-            let problem = item.key_problem(format!("this {what} is already in {place}"));
+        if let Some(place) = first.get(item.key) {
+            let message = format!("this {what} is already in {}", place.words());
+            let problem = item.key_problem(message);
             found.wrong(problem.with_hint(match what {
                 "key" => "keep one of them",
                 _ => "keep one of them, or rename one",
             }));
             return false;
         }
-        first.insert(item.path.clone(), item.key_at.words());
+        first.insert(item.key, item.key_at);
         true
     });
 }
@@ -265,11 +280,9 @@ fn assemble<'a>(
         files: &files,
     };
     check_default_connection(&known, found);
-    let schedules: Vec<schedule::Read<'a>> = parts
-        .schedules
-        .iter()
-        .filter_map(|item| schedule::schedule(item, &known, found))
-        .collect();
+    let schedules: Vec<schedule::Read<'a>> = cores::each(&parts.schedules, found, |item, found| {
+        schedule::schedule(item, &known, found)
+    });
     if parts.schedules.is_empty() && !incomplete {
         let problem = Place::new(first, 0..0).problem("", "there is no schedule");
         found.doubtful(problem.with_hint("add [schedule.NAME]"));

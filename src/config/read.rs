@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::duration;
+use super::key_path::KeyPath;
 use super::problem::Problem;
 use super::raw::Keys;
 use super::secrets;
@@ -35,6 +36,12 @@ impl Found {
         self.problems.len() < GUESSED
     }
 
+    /// What was found elsewhere comes after what was found here.
+    pub(super) fn take_in(&mut self, other: Self) {
+        other.problems.into_iter().for_each(|p| self.wrong(p));
+        other.warnings.into_iter().for_each(|w| self.doubtful(w));
+    }
+
     /// Something is wrong.
     pub(super) fn wrong(&mut self, problem: Problem) {
         if self.problems.len() < MOST {
@@ -54,7 +61,7 @@ impl Found {
 #[derive(Clone, Debug)]
 pub(super) struct Item<'a> {
     /// The key path: `schedule.nightly.cron`.
-    pub(super) path: String,
+    pub(super) path: KeyPath<'a>,
     /// The key alone; for an element that of its list.
     pub(super) key: &'a str,
     /// Where the key stands; for an element its value.
@@ -63,15 +70,6 @@ pub(super) struct Item<'a> {
     pub(super) at: Place<'a>,
     /// The value.
     pub(super) value: &'a DeValue<'a>,
-}
-
-/// How a key is written in a key path.
-fn quoted_key(key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !key.is_empty() && key.chars().all(bare) {
-        return short(key);
-    }
-    format!("\"{}\"", short(key))
 }
 
 /// A text of the file as it may stand in a message: bounded, in one line, and never a secret.
@@ -267,7 +265,7 @@ impl<'a> Item<'a> {
         let element = |(i, item): (usize, &'a Spanned<DeValue<'a>>)| {
             let at = Place::new(self.at.source, item.span());
             Item {
-                path: format!("{}[{i}]", self.path),
+                path: self.path.element(i),
                 key: self.key,
                 key_at: at,
                 at,
@@ -336,7 +334,7 @@ impl<'a> Item<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Table<'a> {
     /// The key path: `schedule.nightly`.
-    pub(super) path: String,
+    pub(super) path: KeyPath<'a>,
     /// Where it begins: the name in its header, or the key of an inline table.
     pub(super) at: Place<'a>,
     /// Its keys.
@@ -355,9 +353,9 @@ impl<'a> Table<'a> {
     /// The whole of a file.
     pub(super) fn of_file(source: &'a Source, table: &'a DeTable<'a>) -> Self {
         Self {
-            path: String::new(),
+            path: KeyPath::default(),
             at: Place::new(source, 0..0),
-            items: items(source, "", table),
+            items: items(source, &KeyPath::default(), table),
         }
     }
 
@@ -394,17 +392,13 @@ impl<'a> Table<'a> {
 }
 
 /// The keys of a table in the order in which they were written: the parser sorts them by name.
-fn items<'a>(source: &'a Source, path: &str, table: &'a DeTable<'a>) -> Vec<Item<'a>> {
+fn items<'a>(source: &'a Source, path: &KeyPath<'a>, table: &'a DeTable<'a>) -> Vec<Item<'a>> {
     let mut items: Vec<Item<'a>> = table
         .iter()
         .map(|(key, value)| {
             let name: &'a str = key.get_ref();
-            let shown = quoted_key(name);
             Item {
-                path: match path {
-                    "" => shown,
-                    path => format!("{path}.{shown}"),
-                },
+                path: path.key(name),
                 key: name,
                 key_at: Place::new(source, key.span()),
                 at: Place::new(source, value.span()),
@@ -438,7 +432,9 @@ mod tests {
 
     #[test]
     fn keys_come_in_the_order_in_which_they_were_written() {
-        let (keys, _) = with("z = 1\na.y = 2\nb = 3\na.x = 4\n", |i, _| i.path.clone());
+        let (keys, _) = with("z = 1\na.y = 2\nb = 3\na.x = 4\n", |i, _| {
+            i.path.to_string()
+        });
         assert_eq!(keys, ["z", "a", "b"]);
     }
 

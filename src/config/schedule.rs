@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::after;
 use super::connection;
+use super::key_path::KeyPath;
 use super::parameters::{Series, Values};
 use super::raw;
 use super::read::{Found, Item, Table, short};
 use super::settings::{Said, ZoneBook};
+use super::source::Place;
 use super::statement::Statement;
 use super::suggest;
 use super::times::{Times, times};
@@ -29,7 +31,7 @@ pub(super) struct Read<'a> {
     /// What it waits for, when it does.
     pub(super) after: Option<after::Said<'a>>,
     /// Where each series is said.
-    pub(super) series_at: Vec<(super::source::Place<'a>, String)>,
+    pub(super) series_at: Vec<(Place<'a>, KeyPath<'a>)>,
 }
 
 /// What a schedule may refer to.

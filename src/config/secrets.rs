@@ -25,23 +25,38 @@ const WORDS: [&str; 9] = [
 
 /// Whether the name of a key announces a secret.
 pub(super) fn sounds_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    WORDS.iter().any(|word| key.contains(word))
+    WORDS.iter().any(|word| contains(key, word))
+}
+
+/// Whether a text contains an ASCII word in whatever case. Asked of every key and every text, which are short: so by
+/// looking, without the tables that a search in long texts begins with.
+fn contains(text: &str, word: &str) -> bool {
+    let mut windows = text.as_bytes().windows(word.len());
+    windows.any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Whether a text has the look of a credential, whatever it is called: a JSON web token, a bearer header, a password
 /// in a URL.
 pub(super) fn looks_secret(text: &str) -> bool {
-    let web_token = text.match_indices("eyJ").any(|(at, _)| {
-        let body = text[at + 3..].bytes().take_while(u8::is_ascii_alphanumeric);
-        body.count() >= 8
-    });
-    let user_info = text.match_indices("://").any(|(at, _)| {
-        let rest = &text[at + 3..];
-        let end = rest.find(['/', '"', '\'', ' ']).unwrap_or(rest.len());
-        rest[..end].contains('@')
-    });
-    web_token || user_info || text.to_ascii_lowercase().contains("bearer ")
+    let windows = text.as_bytes().windows(3).enumerate();
+    windows.into_iter().any(|(at, part)| {
+        let rest = &text.as_bytes()[at + 3..];
+        match part {
+            // a JSON web token
+            b"eyJ" => {
+                rest.iter()
+                    .take_while(|b| b.is_ascii_alphanumeric())
+                    .count()
+                    >= 8
+            }
+            // a password in a URL
+            b"://" => {
+                let mut host = rest.iter().take_while(|b| !b"/\"' ".contains(b));
+                host.any(|b| *b == b'@')
+            }
+            _ => false,
+        }
+    }) || contains(text, "bearer ")
 }
 
 /// Whether a comment on the line speaks of a secret: it may be one that was in use before. A `#` inside a text is taken

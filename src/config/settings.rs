@@ -1,8 +1,8 @@
 //! What `[defaults]` and a schedule may both say, and how the two become one: a schedule's own word counts, tables
 //! merge by key, and what neither says has a value of its own.
 
-use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -38,21 +38,21 @@ const DST_OVERLAP: [(DstOverlap, &str); 3] = [
 pub(super) struct ZoneBook<'z> {
     zones: &'z Zones,
     /// Read when a name has to be guessed.
-    names: OnceCell<Vec<String>>,
-    known: RefCell<HashMap<String, Option<TimeZone>>>,
+    names: OnceLock<Vec<String>>,
+    known: Mutex<HashMap<String, Option<TimeZone>>>,
 }
 
 impl<'z> ZoneBook<'z> {
     pub(super) fn new(zones: &'z Zones) -> Self {
         Self {
             zones,
-            names: OnceCell::new(),
-            known: RefCell::default(),
+            names: OnceLock::new(),
+            known: Mutex::default(),
         }
     }
 
     fn get(&self, name: &str) -> Option<TimeZone> {
-        let mut known = self.known.borrow_mut();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(zone) = known.get(name) {
             return zone.clone();
         }

@@ -1,10 +1,11 @@
 //! The files of a configuration: found, read within limits, and asked for the place of a byte.
 
-use std::cell::OnceCell;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::problem::Problem;
 use super::secrets;
@@ -27,7 +28,7 @@ pub(super) struct Source {
     /// Where each line begins.
     starts: Vec<usize>,
     /// The bytes that must not be shown; known after the file was parsed.
-    secrets: OnceCell<Vec<Range<usize>>>,
+    secrets: OnceLock<Vec<Range<usize>>>,
 }
 
 impl Source {
@@ -41,7 +42,7 @@ impl Source {
             shown,
             text,
             starts,
-            secrets: OnceCell::new(),
+            secrets: OnceLock::new(),
         }
     }
 
@@ -116,7 +117,7 @@ impl<'a> Place<'a> {
     }
 
     /// The problem that is shown here.
-    pub(super) fn problem(self, key: &str, message: impl Into<String>) -> Problem {
+    pub(super) fn problem(self, key: impl Display, message: impl Into<String>) -> Problem {
         let text = &self.source.text;
         let mut start = self.start.min(text.len());
         while !text.is_char_boundary(start) {
@@ -135,7 +136,7 @@ impl<'a> Place<'a> {
             column: text[span.start..start].chars().count() + 1,
             width: text[start..end].chars().count().max(1),
             source: self.source.may_show(&span).then(|| text[span].to_owned()),
-            key: key.to_owned(),
+            key: key.to_string(),
             message: message.into(),
             hint: None,
         }

@@ -1,10 +1,9 @@
 //! TOML values as the JSON that the vendor takes, by stated rules: numbers keep the form in which they were written,
 //! dates are text, what JSON cannot say is refused; and where in it templates stand.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeInteger, DeValue};
@@ -25,24 +24,24 @@ const SAFE: u64 = 9_007_199_254_740_991;
 /// The texts of value files, read once each.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    read: RefCell<HashMap<PathBuf, Result<Rc<str>, String>>>,
+    read: Mutex<HashMap<PathBuf, Result<Arc<str>, String>>>,
 }
 
 impl Files {
-    fn text(&self, path: PathBuf) -> Result<Rc<str>, String> {
-        let mut read = self.read.borrow_mut();
+    fn text(&self, path: PathBuf) -> Result<Arc<str>, String> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let text = read.entry(path).or_insert_with_key(|path| {
             read_text(path, LARGEST_FILE)
-                .map(Rc::from)
+                .map(Arc::from)
                 .map_err(|why| why.to_string())
         });
         text.clone()
     }
 
     /// The texts that were read, by path: they are part of what the configuration means.
-    pub(super) fn texts(&self) -> Vec<Rc<str>> {
-        let read = self.read.borrow();
-        let mut texts: Vec<(&PathBuf, &Rc<str>)> = read
+    pub(super) fn texts(&self) -> Vec<Arc<str>> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts: Vec<(&PathBuf, &Arc<str>)> = read
             .iter()
             .filter_map(|(path, text)| Some((path, text.as_ref().ok()?)))
             .collect();

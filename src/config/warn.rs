@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::connection::{self, host};
+use super::cores;
 use super::duration::show;
 use super::read::Found;
 use super::schedule::Read;
@@ -35,18 +36,21 @@ pub(super) fn look(
 
 /// Two series that call one procedure with equal values write one result table.
 fn same_result(schedules: &[Read<'_>], found: &mut Found) {
-    let mut first: HashMap<String, (&SeriesId, Place<'_>)> = HashMap::new();
-    for read in schedules.iter().filter(|read| read.schedule.enabled) {
+    let enabled = || schedules.iter().filter(|read| read.schedule.enabled);
+    let mut calls: HashMap<&str, usize> = HashMap::new();
+    for definition in enabled().flat_map(|read| &read.schedule.definitions) {
+        *calls.entry(&definition.query).or_default() += 1;
+    }
+    let mut first: HashMap<_, (&SeriesId, Place<'_>)> = HashMap::new();
+    for read in enabled() {
         let places = read.schedule.definitions.iter().zip(&read.series_at);
         for (definition, (at, path)) in places {
-            let target = &definition.target;
-            let key = format!(
-                "{}\n{}\n{}\n{}",
-                target.base_url,
-                target.connection,
-                definition.query,
-                sample(definition)
-            );
+            // most are told apart by their statement, before any values are written out
+            if calls[&*definition.query] == 1 {
+                continue;
+            }
+            let values = sample(definition).to_string();
+            let key = (&definition.target, &definition.query, values);
             let Some((series, place)) = first.get(&key) else {
                 first.insert(key, (&definition.series, *at));
                 continue;
@@ -97,15 +101,23 @@ fn dates_left_out(schedules: &[Read<'_>], found: &mut Found) {
 
 /// A timeout that reaches into the next occurrence makes a busy series out of one slow run.
 fn long_timeouts(schedules: &[Read<'_>], now: Timestamp, found: &mut Found) {
-    let mut known: HashMap<&TriggerSpec, Option<Duration>> = HashMap::new();
+    // many run at the same times
+    let mut places: HashMap<&TriggerSpec, usize> = HashMap::new();
+    let mut triggers: Vec<&Trigger> = Vec::new();
+    let mut planned: Vec<(&Read<'_>, &Definition, usize)> = Vec::new();
     for read in schedules.iter().filter(|read| read.schedule.enabled) {
         let Some(definition) = read.schedule.definitions.first() else {
             continue;
         };
-        let spec = &definition.trigger;
-        let gap = *known
-            .entry(spec)
-            .or_insert_with(|| least_gap(spec, &read.schedule.trigger, now));
+        let place = *places.entry(&definition.trigger).or_insert_with(|| {
+            triggers.push(&read.schedule.trigger);
+            triggers.len() - 1
+        });
+        planned.push((read, definition, place));
+    }
+    let gaps = cores::each(&triggers, found, |trigger, _| Some(least_gap(trigger, now)));
+    for (read, definition, place) in planned {
+        let gap = gaps[place];
         let Some(gap) = gap.filter(|gap| definition.timeout > *gap) else {
             continue;
         };
@@ -138,8 +150,8 @@ fn shorter(gap: Duration) -> Duration {
 }
 
 /// The shortest time between two of the next occurrences.
-fn least_gap(spec: &TriggerSpec, trigger: &Trigger, now: Timestamp) -> Option<Duration> {
-    if let Rhythm::Every(period) = spec.rhythm {
+fn least_gap(trigger: &Trigger, now: Timestamp) -> Option<Duration> {
+    if let Rhythm::Every(period) = trigger.spec().rhythm {
         return Some(period);
     }
     let mut last: Option<Timestamp> = None;

@@ -374,7 +374,7 @@ fn first_answer(bytes: &[u8], head_only: bool) -> Option<Answer> {
     })
 }
 
-/// Whole requests are answered, in JSON where it is ours to answer, and the loopback only reads.
+/// Whole requests are answered, in JSON where it is ours to answer, and nobody acts over loopback without the token.
 fn sound(data: &[u8], answer: Option<&Answer>, acts: bool) {
     let Some(answer) = answer else {
         assert!(
@@ -388,7 +388,7 @@ fn sound(data: &[u8], answer: Option<&Answer>, acts: bool) {
     assert_ne!(answer.status, 500, "{}", answer.words());
     assert_ne!(answer.status, 504, "the daemon hangs");
     if !acts && asks_with(data, "POST") {
-        assert!(answer.status >= 400, "the loopback acts");
+        assert!(answer.status >= 400, "the loopback acts without a token");
     }
     let Some(body) = answer.body.as_ref().filter(|_| answer.json) else {
         return;
