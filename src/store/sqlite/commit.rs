@@ -389,11 +389,16 @@ fn put_connection(conn: &Connection, name: &str, memory: &ConnectionMemory) -> R
 /// The most definitions and runs whose keys are remembered; far more than a configuration has, and than are live.
 const REMEMBERED: usize = 1 << 18;
 
+/// So many definitions are remembered before any is let go.
+const SWEEP: usize = 1 << 10;
+
 /// Keys of definitions and of live runs that are in the file.
 #[derive(Default)]
 pub(super) struct Known {
     /// By the address of the value, which stays taken while the entry holds it.
     definitions: HashMap<usize, (Arc<Definition>, i64)>,
+    /// From so many on, those that nobody else holds are let go: a reload brings a new value for every series.
+    sweep_at: usize,
     runs: HashMap<RunId, i64>,
 }
 
@@ -404,9 +409,6 @@ impl Known {
         conn: &Connection,
         definition: &Arc<Definition>,
     ) -> Result<i64, Failure> {
-        if self.definitions.len() >= REMEMBERED {
-            self.definitions.clear();
-        }
         match self.definitions.entry(Arc::as_ptr(definition).addr()) {
             Entry::Occupied(known) => Ok(known.get().1),
             Entry::Vacant(place) => {
@@ -415,6 +417,20 @@ impl Known {
                 Ok(key)
             }
         }
+    }
+
+    /// Lets go the definitions that are in use nowhere else, once they have become many; all when still too many are
+    /// left.
+    pub(super) fn let_go(&mut self) {
+        let definitions = &mut self.definitions;
+        if definitions.len() < self.sweep_at {
+            return;
+        }
+        definitions.retain(|_, (definition, _)| Arc::strong_count(definition) > 1);
+        if definitions.len() >= REMEMBERED {
+            definitions.clear();
+        }
+        self.sweep_at = (2 * definitions.len()).clamp(SWEEP, REMEMBERED);
     }
 
     /// The key of a run that is in the file.

@@ -3,6 +3,7 @@
 //!
 //! Invariant: what was written reads back equal, to the nanosecond, the last digit and the order of keys.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,7 +101,10 @@ fn from_json<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, Fai
 
 /// The values of a CALL, as the vendor gets them.
 pub(super) fn parameters(values: &Parameters) -> String {
-    to_json(&values.to_json())
+    match values {
+        Parameters::Named(map) => to_json(map),
+        Parameters::Positional(list) => to_json(list),
+    }
 }
 
 /// Reads [`parameters`] back.
@@ -345,16 +349,23 @@ pub(super) fn read_cancel(word: &str) -> Result<CancelWhy, Failure> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct DefinitionRow {
+struct DefinitionRow<'a> {
     series: String,
-    trigger: TriggerRow,
-    connection: String,
-    target: TargetRow,
-    query: String,
-    misfire: MisfireRow,
-    overlap: String,
+    #[serde(borrow)]
+    trigger: TriggerRow<'a>,
+    #[serde(borrow)]
+    connection: Cow<'a, str>,
+    #[serde(borrow)]
+    target: TargetRow<'a>,
+    #[serde(borrow)]
+    query: Cow<'a, str>,
+    #[serde(borrow)]
+    misfire: MisfireRow<'a>,
+    #[serde(borrow)]
+    overlap: Cow<'a, str>,
     retry: RetryRow,
-    doubt: String,
+    #[serde(borrow)]
+    doubt: Cow<'a, str>,
     timeout: Duration,
     start_deadline: Duration,
     cancel_grace: Duration,
@@ -375,21 +386,26 @@ struct AfterRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TargetRow {
-    base_url: String,
-    connection: String,
+struct TargetRow<'a> {
+    #[serde(borrow)]
+    base_url: Cow<'a, str>,
+    #[serde(borrow)]
+    connection: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct TriggerRow {
+struct TriggerRow<'a> {
     rhythm: RhythmRow,
-    zone: String,
+    #[serde(borrow)]
+    zone: Cow<'a, str>,
     from: Option<String>,
     until: Option<String>,
     exclude: Vec<String>,
     jitter: Duration,
-    dst_gap: String,
-    dst_overlap: String,
+    #[serde(borrow)]
+    dst_gap: Cow<'a, str>,
+    #[serde(borrow)]
+    dst_overlap: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -400,8 +416,9 @@ enum RhythmRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct MisfireRow {
-    catch_up: String,
+struct MisfireRow<'a> {
+    #[serde(borrow)]
+    catch_up: Cow<'a, str>,
     window: Duration,
     tolerance: Duration,
     max: u32,
@@ -438,19 +455,19 @@ pub(super) fn definition(definition: &Definition) -> String {
     to_json(&DefinitionRow {
         series: definition.series.to_string(),
         trigger: trigger(&definition.trigger),
-        connection: definition.connection.to_string(),
+        connection: definition.connection.as_str().into(),
         target: TargetRow {
-            base_url: definition.target.base_url.to_string(),
-            connection: definition.target.connection.to_string(),
+            base_url: Cow::Borrowed(&definition.target.base_url),
+            connection: Cow::Borrowed(&definition.target.connection),
         },
-        query: definition.query.to_string(),
+        query: Cow::Borrowed(&definition.query),
         misfire: MisfireRow {
-            catch_up: policies.misfire.catch_up.word().to_owned(),
+            catch_up: policies.misfire.catch_up.word().into(),
             window: policies.misfire.window,
             tolerance: policies.misfire.tolerance,
             max: policies.misfire.max,
         },
-        overlap: policies.overlap.word().to_owned(),
+        overlap: policies.overlap.word().into(),
         retry: RetryRow {
             attempts: policies.retry.attempts,
             backoff: policies.retry.backoff,
@@ -459,7 +476,7 @@ pub(super) fn definition(definition: &Definition) -> String {
             jitter: policies.retry.jitter,
             on_timeout: policies.retry.on_timeout,
         },
-        doubt: policies.doubt.word().to_owned(),
+        doubt: policies.doubt.word().into(),
         timeout: definition.timeout,
         start_deadline: definition.start_deadline,
         cancel_grace: definition.cancel_grace,
@@ -472,19 +489,19 @@ pub(super) fn definition(definition: &Definition) -> String {
     })
 }
 
-fn trigger(spec: &TriggerSpec) -> TriggerRow {
+fn trigger(spec: &TriggerSpec) -> TriggerRow<'_> {
     TriggerRow {
         rhythm: match &spec.rhythm {
             Rhythm::Cron(expressions) => RhythmRow::Cron(expressions.clone()),
             Rhythm::Every(period) => RhythmRow::Every(*period),
         },
-        zone: spec.zone.clone(),
+        zone: Cow::Borrowed(&spec.zone),
         from: spec.from.map(|t| t.to_string()),
         until: spec.until.map(|t| t.to_string()),
         exclude: spec.exclude.iter().map(civil::Date::to_string).collect(),
         jitter: spec.jitter,
-        dst_gap: word(&GAPS, &spec.dst_gap).to_owned(),
-        dst_overlap: word(&OVERLAPS, &spec.dst_overlap).to_owned(),
+        dst_gap: word(&GAPS, &spec.dst_gap).into(),
+        dst_overlap: word(&OVERLAPS, &spec.dst_overlap).into(),
     }
 }
 
@@ -537,14 +554,14 @@ fn read_after(row: AfterRow) -> Result<Arc<After>, Failure> {
     }))
 }
 
-fn read_trigger(row: TriggerRow) -> Result<TriggerSpec, Failure> {
+fn read_trigger(row: TriggerRow<'_>) -> Result<TriggerSpec, Failure> {
     let civil_time = |text: String| parse(&text, "a civil time");
     Ok(TriggerSpec {
         rhythm: match row.rhythm {
             RhythmRow::Cron(expressions) => Rhythm::Cron(expressions),
             RhythmRow::Every(period) => Rhythm::Every(period),
         },
-        zone: row.zone,
+        zone: row.zone.into_owned(),
         from: row.from.map(civil_time).transpose()?,
         until: row.until.map(civil_time).transpose()?,
         exclude: row

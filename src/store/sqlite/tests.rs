@@ -177,6 +177,27 @@ fn equal_definitions_are_one_row_whoever_made_them() {
 }
 
 #[test]
+fn definitions_that_nobody_uses_any_more_are_not_kept_in_memory() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate::initialise(&mut conn).unwrap();
+    let mut known = Known::default();
+    let in_use = definition("in/use", 0);
+    let key = known.definition(&conn, &in_use).unwrap();
+    let mut read = Vec::new();
+    // As many as two reloads of six hundred schedules bring.
+    for number in 0..1_200 {
+        let definition = definition("a/x", number);
+        known.definition(&conn, &definition).unwrap();
+        read.push(Arc::downgrade(&definition));
+        known.let_go();
+    }
+    let kept = read.iter().filter(|weak| weak.upgrade().is_some()).count();
+    assert!(kept < 200, "{kept} are kept");
+    assert_eq!(Arc::strong_count(&in_use), 2);
+    assert_eq!(known.definition(&conn, &in_use).unwrap(), key);
+}
+
+#[test]
 fn a_run_with_the_definition_of_another_series_is_refused() {
     let mut counted = Counted::new();
     let mut run = counted.run(0);

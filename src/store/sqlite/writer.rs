@@ -81,6 +81,7 @@ impl Writer {
                     Work::Commit(commit) => {
                         let (batch, after) = gather(commit, work);
                         self.commit(batch);
+                        self.known.let_go();
                         self.keep_log_small();
                         next = after;
                     }
