@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep, timeout};
 use tracing::{error, info, warn};
 
@@ -34,6 +35,8 @@ use crate::systemd::Notifier;
 const REPORT: Duration = Duration::from_millis(200);
 /// For so long what happens during a commit is taken in; a store that takes its time is waited for.
 const MEANWHILE: Duration = Duration::from_secs(1);
+/// So long an exchange of the configuration takes for each series, on a slow machine.
+const EXCHANGE: Duration = Duration::from_micros(20);
 /// How long a stop waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// So many runs are looked at of a series that others wait for.
@@ -168,6 +171,7 @@ impl Driver {
                     observe: self.plan.observe,
                     ..plan
                 };
+                self.let_due_pass(scheduler, plan.definitions.len()).await?;
                 let mut setup = Box::new(plan.setup(self.instance.clone(), generation));
                 let now = self.inbox.clock.now().wall;
                 setup.predecessors = self.predecessors(&setup, now).await?;
@@ -186,13 +190,35 @@ impl Driver {
         let new = new.filter(|_| step.effects.iter().any(done));
         // A commit that fails leaves the former configuration, from which all is made anew.
         let changes = self.commit(step.changes, None).await?;
-        if let Some((plan, clients)) = new {
+        if let Some((mut plan, clients)) = new {
             self.doctor.exchange(Arc::clone(&plan.checks));
-            self.plan = plan;
+            // What was read anew and is as it was is let go, and with it the former plan: it may be so much that the
+            // loop does not wait for that.
+            let read = std::mem::replace(&mut plan.definitions, scheduler.definitions());
+            let former = std::mem::replace(&mut self.plan, plan);
+            drop(spawn_blocking(move || drop((read, former))));
             self.performer.exchange(clients);
         }
         self.reported = self.reported.filter(|_| !shown);
         self.release(scheduler, changes, step.effects).await
+    }
+
+    /// What falls due while the configuration would be exchanged leaves before that, instead of waiting for its commit.
+    async fn let_due_pass(
+        &mut self,
+        scheduler: &mut Scheduler,
+        series: usize,
+    ) -> Result<(), StoreError> {
+        let takes = EXCHANGE.saturating_mul(u32::try_from(series).unwrap_or(u32::MAX));
+        let takes = takes.min(MEANWHILE);
+        let now = self.inbox.clock.now();
+        let wake = scheduler.next_wake(now).wall;
+        let Some(due) = wake.filter(|at| between(now.wall, *at) <= takes) else {
+            return Ok(());
+        };
+        self.inbox.clock.shows(due).await;
+        let step = scheduler.handle(Input::Wake, self.inbox.clock.now());
+        self.finish(scheduler, step).await
     }
 
     /// What the store knows of the series that others wait for; without any it is not asked.

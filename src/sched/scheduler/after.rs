@@ -68,6 +68,10 @@ impl Scheduler {
 
     /// Who waits for whom follows the series as they are now; what waits is judged anew.
     pub(super) fn rewatch(&mut self) {
+        if self.series.iter().all(|s| s.definition.after.is_none()) {
+            self.after = Dependencies::default();
+            return;
+        }
         let planned =
             |(index, series): &(usize, &Series)| self.series_by_id.get(series.id()) == Some(index);
         let planned = self.series.iter().enumerate().filter(planned);

@@ -1,12 +1,15 @@
 //! What happens during a commit is taken in as the next step: it leaves after its own commit, and is gone with a commit
 //! that fails.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nightcall::daemon::{Daemon, DaemonHandle, SystemClock, Undecided};
+use nightcall::daemon::{Clock, Daemon, DaemonHandle, Moment, SystemClock, Undecided};
+use nightcall::sched::act::{Acted, By};
 use nightcall::sched::step::{Change, Fired};
+use nightcall::sched::time::{Now, TimeZone, Timestamp};
+use nightcall::sched::trigger::{Rhythm, Trigger, TriggerSpec};
 use nightcall::store::{Lease, Reply, RunQuery, Store, StoreError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -157,4 +160,85 @@ async fn what_is_taken_in_during_a_commit_that_fails_never_happened() {
     }
     night.until(|night| night.submitted() == 2).await;
     night.stop.cancel();
+}
+
+/// A clock that is at a time as soon as somebody waits for it.
+struct Leap(Mutex<Timestamp>);
+
+impl Clock for Leap {
+    fn now(&self) -> Now {
+        now(*self.0.lock().unwrap())
+    }
+
+    fn shows(&self, at: Timestamp) -> Moment<'_> {
+        let mut shown = self.0.lock().unwrap();
+        *shown = at.max(*shown);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Remembers what was stored: whether a commit announced a run, and of how many series it moved the cursor.
+#[derive(Default)]
+struct Order(Mutex<Vec<(bool, usize)>>);
+
+impl Mood for Order {
+    fn commit<'a>(
+        &'a self,
+        store: &'a MemoryStore,
+        lease: Lease,
+        changes: Vec<Change>,
+    ) -> Reply<'a, Vec<Change>> {
+        let moved = |change: &&Change| matches!(change, Change::Cursor { .. });
+        let moved = changes.iter().filter(moved).count();
+        let stored = (announces(&changes), moved);
+        self.0.lock().unwrap().push(stored);
+        store.commit(lease, changes)
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_leaves_before_a_configuration_whose_exchange_would_hold_it_up() {
+    let due = at("2026-03-02T02:15:00Z");
+    let clock = Arc::new(Leap(Mutex::new(due - Duration::from_secs(10))));
+    let names: Vec<String> = (0..100).map(|n| format!("s{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let store = Arc::new(Moody::new(Order::default()));
+    let vendor = Arc::new(Counting::default());
+    let stop = CancellationToken::new();
+    let parts = || {
+        let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let store = Arc::clone(&store) as Arc<dyn Store>;
+        parts(store, clock, &names, Arc::clone(&vendor), stop.clone())
+    };
+    let (daemon, handle) = Daemon::new(parts()).await.unwrap();
+    let running = tokio::spawn(daemon.run());
+    // The connection works before the time comes.
+    let fired = handle.fire(by_hand("s0", "first")).await;
+    assert!(matches!(fired, Ok(Fired::Run(_))), "{fired:?}");
+    let submitted = || vendor.0.load(Ordering::SeqCst);
+    while submitted() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let mut other = parts().plan;
+    for (definition, trigger) in &mut other.definitions {
+        let mut changed = (**definition).clone();
+        let later = TriggerSpec::new(Rhythm::Cron(vec!["30 3 * * *".to_owned()]), "UTC");
+        let schedule = &changed.series.schedule;
+        *trigger = Arc::new(Trigger::new(&later, TimeZone::UTC, schedule).unwrap());
+        changed.trigger = Arc::clone(trigger.spec());
+        *definition = Arc::new(changed);
+    }
+    store.mood.0.lock().unwrap().clear();
+    // The exchange of a hundred series is taken to last 2 ms.
+    *clock.0.lock().unwrap() = due - Duration::from_millis(2);
+    let acted = handle.reload(Ok((other, parts().clients)), By::new("test", None));
+    let acted = acted.await;
+    assert!(matches!(acted, Ok(Acted::Done { .. })), "{acted:?}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    let stored = store.mood.0.lock().unwrap();
+    let first = |is: &dyn Fn(&(bool, usize)) -> bool| stored.iter().position(is).unwrap();
+    let announced = first(&|(announces, _)| *announces);
+    let exchanged = first(&|(_, moved)| *moved == names.len());
+    assert!(announced < exchanged, "{stored:?}");
 }
