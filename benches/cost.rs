@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nightcall::cli::serve;
+use nightcall::sched::act::{Acted, By};
 use nightcall::sched::scheduler::{Predecessors, Scheduler, Setup};
-use nightcall::sched::step::{Answer, Ask, Effect, Input, ListAnswer, Saved, Step};
+use nightcall::sched::step::{Answer, Ask, Effect, Input, ListAnswer, Saved, Step, Token};
 use nightcall::sched::time::{Mono, Now};
 use nightcall::secret::Secret;
 use nightcall::store::sqlite::SqliteStore;
@@ -35,6 +36,10 @@ use stage::vendor::Vendor;
 const SCHEDULES: usize = 100;
 /// Two nights of so many seconds: what the longer one costs more is what its fires cost.
 const SECONDS: (u64, u64) = (2, 12);
+/// So many schedules are read again …
+const READ: usize = 1_000;
+/// … so often: what the more often costs more is what a reload costs.
+const RELOADS: (u64, u64) = (1, 3);
 /// So many schedules a daemon has that rests …
 const AT_REST: usize = 10_000;
 /// … and for so long it is watched.
@@ -47,6 +52,7 @@ struct Bounds {
     instructions_per_fire: f64,
     allocations_per_fire: f64,
     bytes_allocated_per_fire: f64,
+    instructions_per_schedule_read_again: f64,
     wakeups_per_second_at_rest: f64,
     mebibytes_at_rest: f64,
 }
@@ -60,6 +66,10 @@ fn main() -> ExitCode {
         night(seconds.parse().expect("a number of seconds"));
         return ExitCode::SUCCESS;
     }
+    if let Some(times) = stage::value(&words, "--reload") {
+        reload(times.parse().expect("how often"));
+        return ExitCode::SUCCESS;
+    }
     if Command::new("valgrind").arg("--version").output().is_err() {
         eprintln!("not judged: valgrind is not installed");
         return ExitCode::from(3);
@@ -68,6 +78,7 @@ fn main() -> ExitCode {
     let bounds: Bounds = toml::from_str(text).expect("benches/cost.toml can be read");
     let [instructions] = per_fire("--tool=callgrind", ["Collected :"]);
     let [bytes, allocations] = per_fire("--tool=dhat", ["Total:", " bytes in "]);
+    let [again] = per_schedule("--tool=callgrind", ["Collected :"]);
     let rest = rest();
     let figures = [
         (
@@ -84,6 +95,11 @@ fn main() -> ExitCode {
             "bytes allocated per fire",
             bytes,
             bounds.bytes_allocated_per_fire,
+        ),
+        (
+            "instructions per schedule that is read again",
+            again,
+            bounds.instructions_per_schedule_read_again,
         ),
         (
             "wake-ups per second, 10,000 schedules at rest",
@@ -127,18 +143,27 @@ fn main() -> ExitCode {
 /// Numbers that a tool of valgrind tells at its end, for one fire. Each is what follows the words before it.
 fn per_fire<const N: usize>(tool: &str, words: [&str; N]) -> [f64; N] {
     let fires = SCHEDULES as f64 * (SECONDS.1 - SECONDS.0) as f64;
-    let (short, long) = (told(tool, SECONDS.0, words), told(tool, SECONDS.1, words));
+    let told = |seconds| told(tool, "--night", seconds, words);
+    let (short, long) = (told(SECONDS.0), told(SECONDS.1));
     std::array::from_fn(|n| (long[n] - short[n]) / fires)
 }
 
-fn told<const N: usize>(tool: &str, seconds: u64, words: [&str; N]) -> [f64; N] {
+/// The same for one schedule of a reload that gives all of them other times.
+fn per_schedule<const N: usize>(tool: &str, words: [&str; N]) -> [f64; N] {
+    let schedules = READ as f64 * (RELOADS.1 - RELOADS.0) as f64;
+    let told = |times| told(tool, "--reload", times, words);
+    let (few, many) = (told(RELOADS.0), told(RELOADS.1));
+    std::array::from_fn(|n| (many[n] - few[n]) / schedules)
+}
+
+fn told<const N: usize>(tool: &str, what: &str, number: u64, words: [&str; N]) -> [f64; N] {
     let this = std::env::current_exe().expect("this program");
     let folder = stage::folder(true);
     let out = |kind: &str| format!("--{kind}-out-file={}", folder.path().join(kind).display());
     let said = Command::new("valgrind")
         .args([tool, &out(tool.trim_start_matches("--tool="))])
         .arg(this)
-        .args(["--night", &seconds.to_string()])
+        .args([what, &number.to_string()])
         .output()
         .expect("valgrind runs");
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
@@ -195,16 +220,40 @@ fn rest() -> Rest {
 /// So many seconds in virtual time: the scheduler on a real store, and a vendor that says yes.
 fn night(seconds: u64) {
     let folder = stage::folder(true);
-    let path = configure(
-        folder.path(),
-        "http://127.0.0.1:1",
-        SCHEDULES,
-        Due::EachSecond,
-    );
+    let mut night = Night::begins(folder.path(), SCHEDULES, Due::EachSecond);
+    let end = night.now.wall + Duration::from_secs(seconds);
+    while night.now.wall < end {
+        night.goes_on();
+    }
+}
+
+/// All schedules get other times, so often.
+fn reload(times: u64) {
+    let folder = stage::folder(true);
+    let due = |shift| Due::FewEachSecond { count: 0, shift };
+    let mut night = Night::begins(folder.path(), READ, due(0));
+    for time in 1..=times {
+        let shift = usize::try_from(time).expect("a small number");
+        let input = Input::Reload {
+            token: Token(time),
+            setup: Ok(Box::new(setup(folder.path(), READ, due(shift)))),
+            by: By::new("bench", None),
+        };
+        let step = night.scheduler.handle(input, night.now);
+        let taken = |effect: &Effect| matches!(effect, Effect::Acted { acted, .. } if matches!(acted, Acted::Done { .. }));
+        assert!(step.effects.iter().any(taken), "{:?}", step.effects);
+        assert!(step.changes.len() > READ, "nothing has changed");
+        night.take(step);
+    }
+}
+
+/// So many schedules, as a daemon reads them.
+fn setup(folder: &Path, schedules: usize, due: Due) -> Setup {
+    let path = configure(folder, "http://127.0.0.1:1", schedules, due);
     let zones = Zones::load();
     let config = nightcall::config::load(&[path], &zones).expect("it is right");
     let (plan, _) = serve::replacement(&config, &zones).expect("clients can be made");
-    let setup = Setup {
+    Setup {
         instance: "cost".to_owned(),
         config: plan.config,
         definitions: plan.definitions,
@@ -214,26 +263,6 @@ fn night(seconds: u64) {
         kept: std::time::Duration::MAX,
         predecessors: Predecessors::default(),
         generation: 1,
-    };
-    let store = Record::open(folder.path());
-    let begin = Now {
-        wall: Timestamp::from_second(1_770_000_000).expect("a time"),
-        mono: Mono(0),
-    };
-    let zone = |name: &str| zones.get(name);
-    let (scheduler, step) = Scheduler::recover(setup, Saved::default(), &zone, begin);
-    let mut night = Night {
-        scheduler,
-        store,
-        now: begin,
-        answers: VecDeque::new(),
-        hidden: Secret::new("some-token-of-an-account".to_owned()).expect("a secret"),
-        jobs: 0,
-    };
-    night.take(step);
-    let end = begin.wall + Duration::from_secs(seconds);
-    while night.now.wall < end {
-        night.goes_on();
     }
 }
 
@@ -277,6 +306,29 @@ struct Night {
 }
 
 impl Night {
+    /// The schedules are there, and nothing has happened.
+    fn begins(folder: &Path, schedules: usize, due: Due) -> Self {
+        let store = Record::open(folder);
+        let begin = Now {
+            wall: Timestamp::from_second(1_770_000_000).expect("a time"),
+            mono: Mono(0),
+        };
+        let zones = Zones::load();
+        let zone = |name: &str| zones.get(name);
+        let setup = setup(folder, schedules, due);
+        let (scheduler, step) = Scheduler::recover(setup, Saved::default(), &zone, begin);
+        let mut night = Self {
+            scheduler,
+            store,
+            now: begin,
+            answers: VecDeque::new(),
+            hidden: Secret::new("some-token-of-an-account".to_owned()).expect("a secret"),
+            jobs: 0,
+        };
+        night.take(step);
+        night
+    }
+
     /// Everything that was answered is taken in and committed at once; else time passes.
     fn goes_on(&mut self) {
         let mut inputs: Vec<Input> = self.answers.drain(..).collect();

@@ -27,6 +27,13 @@ pub(crate) enum Due {
         /// When.
         at: Timestamp,
     },
+    /// The first so many each second, the others not while anybody watches.
+    FewEachSecond {
+        /// How many.
+        count: usize,
+        /// The others run so many minutes later than without it.
+        shift: usize,
+    },
     /// Not while anybody watches.
     Never,
 }
@@ -42,14 +49,19 @@ pub(crate) fn configure(folder: &Path, base_url: &str, n: usize, due: Due) -> Pa
          [defaults]\nconnection = \"bench\"\ntimeout = \"1h\"\n\n"
     );
     for index in 0..n {
+        let shift = match due {
+            Due::FewEachSecond { shift, .. } => shift,
+            _ => 0,
+        };
         let cron = match due {
             Due::At(at) => daily(at),
             Due::First { count, at } if index < count => daily(at),
             Due::EachSecond => "* * * * * *".to_owned(),
-            Due::First { .. } | Due::Never => {
+            Due::FewEachSecond { count, .. } if index < count => "* * * * * *".to_owned(),
+            Due::First { .. } | Due::FewEachSecond { .. } | Due::Never => {
                 let now = Timestamp::now().to_zoned(UTC);
                 let month = (now.month() + 5) % 12 + 1;
-                format!("{} {} 1 {month} *", index % 60, index / 60 % 24)
+                format!("{} {} 1 {month} *", (index + shift) % 60, index / 60 % 24)
             }
         };
         let _ = write!(
