@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 
 use super::Context;
+use super::exit::Failure;
 use super::select::Past;
+use super::serve::store_failure;
 use crate::config::Config;
-use crate::sched::act::{Pause, Skip, SkipWhat};
+use crate::sched::act::{Deed, Pause, Skip, SkipWhat};
 use crate::sched::id::SeriesId;
+use crate::sched::outcome::{Outcome, SkipReason};
+use crate::sched::run::Run;
 use crate::sched::scheduler::is_wished;
 use crate::sched::time::Timestamp;
 use crate::sched::trigger::{Occurrence, Shape};
@@ -69,4 +73,16 @@ impl Held {
         let paused = pauses.any(|pause| pause.covers(occurrence.instant));
         paused.then_some("will pass: paused")
     }
+}
+
+/// Who did not want a run to run, as far as that is kept on record.
+pub(super) fn who_held_back(past: &Past, run: &Run) -> Result<Option<Deed>, Failure> {
+    let act = match run.outcome() {
+        Some(Outcome::Skipped(SkipReason::Paused)) => "pause",
+        Some(Outcome::Skipped(SkipReason::Asked)) => "skip",
+        _ => return Ok(None),
+    };
+    let schedule = &run.id.series.schedule;
+    let deed = past.history().last_deed(act, schedule, run.id.instant);
+    deed.map_err(store_failure)
 }

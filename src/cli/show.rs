@@ -5,12 +5,14 @@ use jiff::tz::TimeZone;
 
 use super::Context;
 use super::exit::{Exit, Failure, Outcome};
+use super::held;
 use super::select::when::When;
 use super::select::{self, Past, Selector, zone_of};
 use super::serve::store_failure;
 use super::words;
 use crate::config::Config;
 use crate::control::wire::StoryView;
+use crate::sched::act::Deed;
 use crate::sched::id::RunId;
 use crate::sched::run::{Record, Run};
 use crate::sched::time::Timestamp;
@@ -59,7 +61,12 @@ pub fn show_at(context: &Context, args: ShowArgs, now: Timestamp) -> Outcome {
     let zone = zone_of(&story.run, &context.zones);
     match context.out.json {
         true => context.out.object(&StoryView::of(&story, &zone))?,
-        false => context.out.line(in_full(&story, &zone, now))?,
+        false => {
+            let held = held::who_held_back(&past, &story.run)?;
+            context
+                .out
+                .line(in_full(&story, held.as_ref(), &zone, now))?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -123,7 +130,7 @@ fn ambiguous(context: &Context, runs: &[Run]) -> Failure {
     )
 }
 
-fn in_full(story: &Story, zone: &TimeZone, now: Timestamp) -> String {
+fn in_full(story: &Story, held: Option<&Deed>, zone: &TimeZone, now: Timestamp) -> String {
     let run = &story.run;
     let mut text = run.id.to_string();
     let mut add = |label: &str, line: String| {
@@ -131,6 +138,9 @@ fn in_full(story: &Story, zone: &TimeZone, now: Timestamp) -> String {
     };
     let at = |t: Timestamp| words::instant(t, zone, now);
     add("state", state(run));
+    if let Some(deed) = held {
+        add("held back", words::deed(deed, &at(deed.at)));
+    }
     let of = words::run_offset(run, zone);
     add(
         "nominal",

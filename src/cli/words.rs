@@ -6,6 +6,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{civil, fmt::strtime};
 use serde_json::Value;
 
+use crate::sched::act::Deed;
 use crate::sched::call::Parameters;
 use crate::sched::fault::bounded;
 use crate::sched::id::{RunKind, SeriesId};
@@ -221,6 +222,13 @@ pub(super) fn times(n: u64) -> String {
         2 => "twice".to_owned(),
         _ => format!("{n} times"),
     }
+}
+
+/// `pause at 17:02 by ana (uid 1000): the load is frozen`
+pub(super) fn deed(deed: &Deed, at: &str) -> String {
+    let note = deed.by.note().map(|note| format!(": {}", plain(note)));
+    let note = note.unwrap_or_default();
+    format!("{} at {at} by {}{note}", deed.act, deed.by.who())
 }
 
 #[cfg(test)]

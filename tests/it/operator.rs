@@ -284,7 +284,7 @@ async fn what_failed_is_retried_and_what_succeeded_is_rerun() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_skipped_is_filled_and_filling_it_twice_changes_nothing() {
     let (world, night) = start(SCHEDULES).await;
-    well(&world, &["pause", "second"]).await;
+    well(&world, &["pause", "second", "--note", "the load is frozen"]).await;
     let paused =
         |r: &nightcall::sched::run::Run| r.outcome() == Some(Outcome::Skipped(SkipReason::Paused));
     let seen = night
@@ -299,6 +299,15 @@ async fn what_was_skipped_is_filled_and_filling_it_twice_changes_nothing() {
         skipped[0].instant.to_string(),
         skipped[2].instant.to_string(),
     );
+    // Both say who held it back.
+    for command in ["show", "why"] {
+        let told = well(&world, &[command, &skipped[0].to_string()]).await;
+        assert!(
+            told.contains("pause at ") && told.contains("uid "),
+            "{told}"
+        );
+        assert!(told.contains("the load is frozen"), "{told}");
+    }
     let fill = [
         "backfill",
         "second",

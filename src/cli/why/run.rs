@@ -5,14 +5,13 @@ use std::sync::Arc;
 use super::{Answer, Case};
 use crate::cli::exit::Failure;
 use crate::cli::select::zone_of;
-use crate::cli::serve::store_failure;
-use crate::cli::{rendered, words};
-use crate::sched::act::{Deed, Ended};
+use crate::cli::{held, rendered, words};
+use crate::sched::act::Ended;
 use crate::sched::call::Parameters;
 use crate::sched::fault::FaultClass;
 use crate::sched::outcome::{Outcome, SkipReason};
 use crate::sched::run::{Origin, Record, Run};
-use crate::sched::time::{TimeRange, Timestamp, between};
+use crate::sched::time::between;
 use crate::store::{RunQuery, Story};
 
 /// So many runs of the series are looked at to find the one that was in the way.
@@ -156,47 +155,15 @@ impl Case<'_> {
             text.push(format!("comes after {}", words::after(after)));
             text.extend(self.others(run, after)?.lines);
         }
-        if let SkipReason::Paused | SkipReason::Asked = reason {
-            text.extend(self.who_held_back(run, reason)?);
+        if let Some(past) = self.asking.past {
+            let deed = held::who_held_back(past, run)?;
+            text.extend(deed.map(|deed| words::deed(&deed, &self.told(deed.at))));
         }
         text.push(format!("what to do: docs/operations.md#{}", reason.word()));
         if reason != SkipReason::NoSuchDay {
             self.again(run, text, None);
         }
         Ok(())
-    }
-
-    /// Who did not want it to run, when, and why; as far as that is kept on record.
-    fn who_held_back(&self, run: &Run, reason: SkipReason) -> Result<Option<String>, Failure> {
-        let Some(past) = self.asking.past else {
-            return Ok(None);
-        };
-        let act = match reason {
-            SkipReason::Paused => "pause",
-            _ => "skip",
-        };
-        let before = TimeRange {
-            after: Timestamp::MIN,
-            upto: run.id.instant,
-        };
-        let deeds = past.history().deeds(before).map_err(store_failure)?;
-        let of = |deed: &&Deed| {
-            let schedule = deed.schedule.as_ref();
-            deed.act == act && schedule.is_none_or(|name| *name == run.id.series.schedule)
-        };
-        let last = deeds.iter().rev().find(of);
-        Ok(last.map(|deed| {
-            let note = deed
-                .by
-                .note()
-                .map(|note| format!(": {}", words::plain(note)));
-            format!(
-                "{act} at {} by {}{}",
-                self.told(deed.at),
-                deed.by.who(),
-                note.unwrap_or_default()
-            )
-        }))
     }
 
     /// "next: nightcall retry …", or what fills a hole, below its condition; a run by hand is asked for anew.

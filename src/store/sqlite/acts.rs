@@ -6,9 +6,9 @@ use super::failure::{Failure, unreadable};
 use super::read::{collect, series_of};
 use super::rows::{self, parse, read_time, time};
 use crate::sched::act::{By, Deed, Pause, Scope, Skip, SkipWhat};
-use crate::sched::id::SeriesId;
+use crate::sched::id::{ScheduleName, SeriesId};
 use crate::sched::step::{Decided, PASSED, SavedSeries};
-use crate::sched::time::TimeRange;
+use crate::sched::time::{TimeRange, Timestamp};
 
 /// The scope of a pause of everything: no schedule is called so.
 const ALL: &str = "*";
@@ -186,18 +186,36 @@ pub(super) fn deeds(conn: &Connection, range: TimeRange) -> Result<Vec<Deed>, Fa
          ORDER BY at, key",
     )?;
     let rows = statement.query(params![time(range.after), time(range.upto)])?;
-    collect(rows, |row| {
-        let (who, note): (String, Option<String>) = (row.get(1)?, row.get(2)?);
-        let (schedule, run): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
-        Ok(Deed {
-            at: read_time(row.get(0)?),
-            by: By::new(&who, note.as_deref()),
-            act: row.get(3)?,
-            schedule: schedule
-                .map(|name| parse(&name, "the name of a schedule"))
-                .transpose()?,
-            run: run.map(|id| parse(&id, "the id of a run")).transpose()?,
-            said: row.get(6)?,
-        })
+    collect(rows, deed)
+}
+
+/// The last time before a moment that somebody did this to a schedule, or to all.
+pub(super) fn last_deed(
+    conn: &Connection,
+    act: &str,
+    schedule: &ScheduleName,
+    upto: Timestamp,
+) -> Result<Option<Deed>, Failure> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, who, note, act, schedule, run, said FROM acts
+         WHERE act = ?1 AND (schedule IS NULL OR schedule = ?2) AND at <= ?3
+         ORDER BY at DESC, key DESC LIMIT 1",
+    )?;
+    let rows = statement.query(params![act, schedule.as_str(), time(upto)])?;
+    Ok(collect(rows, deed)?.pop())
+}
+
+fn deed(row: &rusqlite::Row<'_>) -> Result<Deed, Failure> {
+    let (who, note): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+    let (schedule, run): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
+    Ok(Deed {
+        at: read_time(row.get(0)?),
+        by: By::new(&who, note.as_deref()),
+        act: row.get(3)?,
+        schedule: schedule
+            .map(|name| parse(&name, "the name of a schedule"))
+            .transpose()?,
+        run: run.map(|id| parse(&id, "the id of a run")).transpose()?,
+        said: row.get(6)?,
     })
 }

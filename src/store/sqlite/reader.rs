@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::failure::Failure;
 use super::{acts, open, place, read};
 use crate::sched::act::{Deed, Pause, Skip};
-use crate::sched::id::{ConnectionName, RunId, SeriesId};
+use crate::sched::id::{ConnectionName, RunId, ScheduleName, SeriesId};
 use crate::sched::run::Run;
 use crate::sched::schedule::Definition;
 use crate::sched::step::{Decided, Missed, SavedSeries};
@@ -158,6 +158,16 @@ impl SqliteReader {
     /// What people did in a range of time, in order.
     pub fn deeds(&self, range: TimeRange) -> Result<Vec<Deed>, StoreError> {
         self.ask(|conn| acts::deeds(conn, range))
+    }
+
+    /// The last time up to a moment that somebody did this to a schedule, or to all.
+    pub fn last_deed(
+        &self,
+        act: &str,
+        schedule: &ScheduleName,
+        upto: Timestamp,
+    ) -> Result<Option<Deed>, StoreError> {
+        self.ask(|conn| acts::last_deed(conn, act, schedule, upto))
     }
 
     /// Pauses that are in force.
