@@ -3,7 +3,7 @@
 //! `sched` decides, `store` remembers, `daemon` acts, everything else watches. Imports go one way:
 //!
 //! ```text
-//! main -> cli -> control -> daemon -> { store, warehouse } traits -> sched
+//! main -> cli -> control -> daemon -> { store, warehouse, notify } traits -> sched
 //! ```
 //!
 //! `config` sees only `sched` and `secret`; siblings do not see each other; `cli/serve.rs` is the one place that
@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod notify;
 pub mod sandbox;
 pub mod sched;
 pub mod secret;
