@@ -2,6 +2,7 @@
 //!
 //! Every store passes the suite in `tests/it/store_conformance.rs`. No implementation is named here.
 
+pub mod outbox;
 pub mod sqlite;
 
 use std::future::Future;

@@ -22,6 +22,7 @@ mod migrations;
 mod network;
 mod operations;
 mod operator;
+mod outbox;
 mod plan;
 mod sandbox;
 mod sqlite_file;

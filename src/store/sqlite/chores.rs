@@ -28,6 +28,10 @@ struct Limits {
 const FREE: &str = "state = 'finished' AND instant < ?1 AND planned < ?1 \
      AND (lost_until IS NULL OR lost_until <= ?2)";
 
+/// Notices that every channel is done with. The newest stays: the next one must have a higher key.
+const TOLD: &str = "key < (SELECT max(key) FROM notices) \
+     AND key <= coalesce((SELECT min(upto) FROM channels), key)";
+
 impl Limits {
     /// `None` when nothing was ever decided: then everything is recent.
     fn at(conn: &Connection, before: Timestamp) -> Result<Option<Self>, Failure> {
@@ -104,7 +108,8 @@ pub(super) fn prune(
     let mut touched = 0;
     if let Some(limits) = Limits::at(conn, before)? {
         let mut notices = conn.prepare_cached(&format!(
-            "DELETE FROM notices WHERE run = (SELECT id FROM runs WHERE key = ?3 AND {FREE})"
+            "DELETE FROM notices WHERE {TOLD}
+                AND run = (SELECT id FROM runs WHERE key = ?3 AND {FREE})"
         ))?;
         let mut runs =
             conn.prepare_cached(&format!("DELETE FROM runs WHERE key = ?3 AND {FREE}"))?;
@@ -113,14 +118,19 @@ pub(super) fn prune(
             touched += runs.execute(params![limits.recent, limits.mark, key])?;
         }
     }
-    let aged = [
+    let notices = format!(
         "DELETE FROM notices WHERE key IN (
-            SELECT key FROM notices WHERE at < ?1
+            SELECT key FROM notices WHERE at < ?1 AND {TOLD}
                 AND (run IS NULL OR NOT EXISTS (
                     SELECT 1 FROM runs WHERE runs.schedule = notices.schedule
                         AND runs.set_name = notices.set_name AND runs.instant = notices.instant
                         AND runs.id = notices.run))
-            LIMIT ?2)",
+            LIMIT ?2)"
+    );
+    let aged = [
+        notices.as_str(),
+        "DELETE FROM threads WHERE (channel, thread) IN (
+            SELECT channel, thread FROM threads WHERE at < ?1 LIMIT ?2)",
         "DELETE FROM acts WHERE key IN (SELECT key FROM acts WHERE at < ?1 ORDER BY at LIMIT ?2)",
         "DELETE FROM missed WHERE key IN (SELECT key FROM missed WHERE at < ?1 LIMIT ?2)",
         "DELETE FROM cursors WHERE (schedule, set_name) IN (

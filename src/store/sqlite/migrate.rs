@@ -10,11 +10,12 @@ use crate::store::StoreError;
 /// Marks the file as ours in its header (`NCAL`).
 pub(super) const APPLICATION_ID: i32 = 0x4E43_414C;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_acts.sql"),
     include_str!("migrations/0003_lean.sql"),
     include_str!("migrations/0004_resolved.sql"),
+    include_str!("migrations/0005_outbox.sql"),
 ];
 
 /// The version that this program writes and reads.

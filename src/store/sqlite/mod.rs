@@ -1,7 +1,7 @@
 //! The store in one SQLite file: write-ahead log, `synchronous = FULL`, one thread that writes, two that read.
 //!
 //! `place.rs` finds the file, `open.rs` what is wrong with it, `migrate.rs` brings it to the present version,
-//! `writer.rs` is the thread that writes with `commit.rs` (changes to SQL) and `lease.rs` (who may), `read.rs` holds
+//! `writer.rs` is the thread that writes with `commit.rs` (changes to SQL) and `lease.rs` (who may), `outbox.rs` (who has been told), `read.rs` holds
 //! the questions, `reader.rs` those who ask them, `rows.rs` alone knows how a type is written in columns, `chores.rs`
 //! keeps the file small and copied, `checkup.rs` looks whether it is sound, `failure.rs` tells what went wrong.
 
@@ -13,6 +13,7 @@ mod failure;
 mod lease;
 mod migrate;
 mod open;
+mod outbox;
 mod place;
 mod read;
 mod reader;
@@ -35,9 +36,11 @@ pub use reader::SqliteReader;
 use self::failure::Failure;
 use self::reader::{Question, Reading};
 use self::writer::{Commit, Work, Writer};
+use super::outbox::{Outbox, Progress, ThreadName};
 use super::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
 use crate::sched::act::Deed;
 use crate::sched::id::{RunId, SeriesId};
+use crate::sched::notice::Notice;
 use crate::sched::run::Run;
 use crate::sched::step::{Change, Missed, Saved};
 use crate::sched::time::{TimeRange, Timestamp};
@@ -287,6 +290,45 @@ impl Store for SqliteStore {
                 Box::pin(self.read(move |reading| reading.with(|conn| chores::backup(conn, &to))))
             }
         }
+    }
+}
+
+impl Outbox for SqliteStore {
+    fn channel(&self, name: String) -> Reply<'_, Progress> {
+        Box::pin(
+            self.write(move |writer| writer.transaction(|conn, _| outbox::channel(conn, &name))),
+        )
+    }
+
+    fn notices(&self, after: u64, most: usize) -> Reply<'_, Vec<(u64, Notice)>> {
+        Box::pin(self.ask(move |conn| outbox::notices(conn, after, most)))
+    }
+
+    fn waiting(&self, after: u64) -> Reply<'_, u64> {
+        Box::pin(self.ask(move |conn| outbox::waiting(conn, after)))
+    }
+
+    fn thread(&self, channel: String, thread: String) -> Reply<'_, Option<String>> {
+        Box::pin(self.ask(move |conn| outbox::thread(conn, &channel, &thread)))
+    }
+
+    fn settle(
+        &self,
+        channel: String,
+        progress: Progress,
+        thread: Option<ThreadName>,
+    ) -> Reply<'_, ()> {
+        Box::pin(self.write(move |writer| {
+            writer.transaction(|conn, _| outbox::settle(conn, &channel, &progress, thread.as_ref()))
+        }))
+    }
+
+    fn keep_channels(&self, names: Vec<String>) -> Reply<'_, ()> {
+        Box::pin(
+            self.write(move |writer| {
+                writer.transaction(|conn, _| outbox::keep_channels(conn, &names))
+            }),
+        )
     }
 }
 

@@ -429,26 +429,30 @@ fn records(conn: &Connection, run: i64) -> Result<Vec<Record>, Failure> {
 
 fn notices(conn: &Connection, run: &RunId) -> Result<Vec<Notice>, Failure> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, kind, at, schedule, subject, body FROM notices WHERE run = ?1 ORDER BY key",
+        "SELECT id, kind, at, schedule, run, subject, body FROM notices WHERE run = ?1
+         ORDER BY key",
     )?;
-    collect(statement.query([run.to_string()])?, |row| {
-        let mut columns = Columns { row, next: 0 };
-        let id = columns.take()?;
-        let kind: String = columns.take()?;
-        let at = columns.time()?;
-        let schedule: Option<String> = columns.take()?;
-        Ok(Notice {
-            id,
-            kind: NoticeKind::from_word(&kind)
-                .ok_or_else(|| unreadable("a kind of notice", &kind))?,
-            at,
-            schedule: schedule
-                .map(|name| parse(&name, "the name of a schedule"))
-                .transpose()?,
-            run: Some(run.clone()),
-            subject: columns.take()?,
-            body: columns.take()?,
-        })
+    collect(statement.query([run.to_string()])?, notice)
+}
+
+/// Reads a notice from `id, kind, at, schedule, run, subject, body`.
+pub(super) fn notice(row: &rusqlite::Row<'_>) -> Result<Notice, Failure> {
+    let mut columns = Columns { row, next: 0 };
+    let id = columns.take()?;
+    let kind: String = columns.take()?;
+    let at = columns.time()?;
+    let schedule: Option<String> = columns.take()?;
+    let run: Option<String> = columns.take()?;
+    Ok(Notice {
+        id,
+        kind: NoticeKind::from_word(&kind).ok_or_else(|| unreadable("a kind of notice", &kind))?,
+        at,
+        schedule: schedule
+            .map(|name| parse(&name, "the name of a schedule"))
+            .transpose()?,
+        run: run.map(|id| parse(&id, "the id of a run")).transpose()?,
+        subject: columns.take()?,
+        body: columns.take()?,
     })
 }
 

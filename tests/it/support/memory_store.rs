@@ -17,6 +17,7 @@ use nightcall::sched::step::{
     Change, ConnectionMemory, Decided, Missed, PASSED, Saved, SavedSeries,
 };
 use nightcall::sched::time::{Now, TimeRange, Timestamp, earlier, later};
+use nightcall::store::outbox::{Outbox, Progress, ThreadName};
 use nightcall::store::{Chore, Holder, Lease, Reply, RunQuery, Store, StoreError, Story};
 
 const RECENT: Duration = Duration::from_secs(48 * 3600);
@@ -36,7 +37,10 @@ struct State {
     live: HashSet<RunId>,
     series: BTreeMap<SeriesId, Series>,
     missed: Vec<Missed>,
-    notices: Vec<Notice>,
+    /// With their numbers.
+    notices: Vec<(u64, Notice)>,
+    channels: BTreeMap<String, Progress>,
+    threads: BTreeMap<(String, String), ThreadName>,
     told: HashSet<String>,
     connections: BTreeMap<ConnectionName, ConnectionMemory>,
     pauses: BTreeMap<Scope, Pause>,
@@ -149,8 +153,8 @@ impl Store for MemoryStore {
             notices: state
                 .notices
                 .iter()
-                .filter(|n| n.run.as_ref() == Some(&run))
-                .cloned()
+                .filter(|(_, n)| n.run.as_ref() == Some(&run))
+                .map(|(_, n)| n.clone())
                 .collect(),
         });
         reply(Ok(story))
@@ -190,6 +194,62 @@ impl Store for MemoryStore {
                 to.display()
             ))),
         })
+    }
+}
+
+impl Outbox for MemoryStore {
+    fn channel(&self, name: String) -> Reply<'_, Progress> {
+        let mut state = self.state();
+        let new = Progress {
+            upto: state.newest_notice(),
+            ..Progress::default()
+        };
+        reply(Ok(state.channels.entry(name).or_insert(new).clone()))
+    }
+
+    fn notices(&self, after: u64, most: usize) -> Reply<'_, Vec<(u64, Notice)>> {
+        let state = self.state();
+        let later = state.notices.iter().filter(|(number, _)| *number > after);
+        reply(Ok(later.take(most).cloned().collect()))
+    }
+
+    fn waiting(&self, after: u64) -> Reply<'_, u64> {
+        let state = self.state();
+        let later = state.notices.iter().filter(|(number, _)| *number > after);
+        reply(Ok(later.count() as u64))
+    }
+
+    fn thread(&self, channel: String, thread: String) -> Reply<'_, Option<String>> {
+        let state = self.state();
+        let known = state.threads.get(&(channel, thread));
+        reply(Ok(known.map(|known| known.name.clone())))
+    }
+
+    fn settle(
+        &self,
+        channel: String,
+        progress: Progress,
+        thread: Option<ThreadName>,
+    ) -> Reply<'_, ()> {
+        let mut state = self.state();
+        if let Some(thread) = thread {
+            let key = (channel.clone(), thread.thread.clone());
+            state.threads.insert(key, thread);
+        }
+        let upto = state.channels.get(&channel).map_or(0, |before| before.upto);
+        let progress = Progress {
+            upto: progress.upto.max(upto),
+            ..progress
+        };
+        state.channels.insert(channel, progress);
+        reply(Ok(()))
+    }
+
+    fn keep_channels(&self, names: Vec<String>) -> Reply<'_, ()> {
+        let mut state = self.state();
+        state.channels.retain(|name, _| names.contains(name));
+        state.threads.retain(|(name, _), _| names.contains(name));
+        reply(Ok(()))
     }
 }
 
@@ -256,7 +316,7 @@ impl State {
             }
             Change::Notice(notice) => {
                 if self.told.insert(notice.id.clone()) {
-                    self.notices.push(notice);
+                    self.notices.push((self.newest_notice() + 1, notice));
                 }
             }
             Change::Mark(mark) => self.mark = self.mark.max(Some(mark)),
@@ -448,7 +508,14 @@ impl State {
         }
         let runs = &self.runs;
         let mut left = step;
-        self.notices.retain(|notice| {
+        let settled = self.channels.values().map(|progress| progress.upto).min();
+        let told = settled
+            .unwrap_or(u64::MAX)
+            .min(self.newest_notice().saturating_sub(1));
+        self.notices.retain(|(number, notice)| {
+            if *number > told {
+                return true;
+            }
             let of_gone = notice.run.as_ref().is_some_and(|run| gone.contains(run));
             let loose = notice
                 .run
@@ -488,6 +555,10 @@ impl State {
             !aged
         });
         touched
+    }
+
+    fn newest_notice(&self) -> u64 {
+        self.notices.last().map_or(0, |(number, _)| *number)
     }
 
     fn newer_in_series(&self, run: &Run) -> u64 {
