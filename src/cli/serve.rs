@@ -21,6 +21,8 @@ use crate::control::{Api, BindError, Loopback, Server, token};
 use crate::daemon::{
     self, ChoreSettings, Clients, Daemon, DaemonError, DaemonHandle, Parts, Plan, SystemClock,
 };
+use crate::store::outbox::Outbox;
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 use crate::systemd::Notifier;
 use crate::telemetry;
@@ -158,7 +160,8 @@ impl Running {
         let store = open_store(&config.daemon.database)?;
         let lookup = zone_lookup(zones);
         let parts = Parts {
-            store: Arc::clone(&store),
+            outbox: Arc::clone(&store) as Arc<dyn Outbox>,
+            store: Arc::clone(&store) as Arc<dyn Store>,
             clients,
             clock: Arc::new(SystemClock),
             plan: plan(config, zones, observe),
@@ -260,8 +263,8 @@ pub fn ended_at_once() -> Failure {
 }
 
 /// The store of the daemon.
-pub fn open_store(path: &Path) -> Result<Arc<dyn Store>, Failure> {
-    match crate::store::sqlite::SqliteStore::open(path) {
+pub fn open_store(path: &Path) -> Result<Arc<SqliteStore>, Failure> {
+    match SqliteStore::open(path) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(store_failure(error)),
     }
@@ -381,6 +384,7 @@ fn plan(config: &Config, zones: &Zones, observe: bool) -> Plan {
         kept: Duration::from_secs(u64::from(config.daemon.retention.days) * 24 * 3600),
         zones: zone_lookup(zones),
         checks: Arc::new(Patient::of(config, zones)).checks(),
+        channels: Vec::new(),
     }
 }
 

@@ -19,6 +19,7 @@ use super::handle::{Status, Wanted};
 use super::inbox::{Inbox, Taken};
 use super::lease::LeaseKeeper;
 use super::observe::Observer;
+use super::outbox::Channel;
 use super::patience::{BEAT, patiently};
 use super::perform::Performer;
 use super::{DaemonError, Plan};
@@ -54,6 +55,8 @@ pub(super) struct Driver {
     pub(super) lease: LeaseKeeper,
     pub(super) performer: Performer,
     pub(super) observer: Observer,
+    /// Whom the notices go to, as the configuration has it now.
+    pub(super) channels: watch::Sender<Vec<Channel>>,
     pub(super) status: watch::Sender<Arc<Status>>,
     pub(super) bell: Bell,
     pub(super) systemd: Notifier,
@@ -198,6 +201,7 @@ impl Driver {
             let former = std::mem::replace(&mut self.plan, plan);
             drop(spawn_blocking(move || drop((read, former))));
             self.performer.exchange(clients);
+            self.channels.send_replace(self.plan.channels.clone());
         }
         self.reported = self.reported.filter(|_| !shown);
         self.release(scheduler, changes, step.effects).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::{Clients, Plan};
+use super::{ChannelStatus, Clients, Plan};
 use crate::sched::act::{Act, Acted, By};
 use crate::sched::scheduler::Snapshot;
 use crate::sched::step::{Change, FireRequest, Fired};
@@ -51,6 +51,7 @@ pub struct DaemonHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) feed: broadcast::Sender<Arc<Change>>,
+    pub(super) channels: watch::Receiver<Arc<Vec<ChannelStatus>>>,
 }
 
 impl DaemonHandle {
@@ -83,6 +84,11 @@ impl DaemonHandle {
     /// How the daemon stands, at most a second old.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// How the channels to people stand.
+    pub fn channels(&self) -> Arc<Vec<ChannelStatus>> {
+        self.channels.borrow().clone()
     }
 
     /// Everything that is committed from now on. A reader that falls far behind misses some.

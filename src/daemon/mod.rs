@@ -9,6 +9,7 @@ mod handle;
 mod inbox;
 mod lease;
 mod observe;
+mod outbox;
 mod patience;
 mod perform;
 
@@ -25,6 +26,7 @@ use crate::sched::scheduler::{Predecessors, Setup, Snapshot};
 use crate::sched::step::Input;
 use crate::sched::time::{TimeZone, between};
 use crate::sched::trigger::Trigger;
+use crate::store::outbox::Outbox;
 use crate::store::{Store, StoreError};
 use crate::systemd::Notifier;
 
@@ -32,6 +34,7 @@ pub use chores::ChoreSettings;
 pub use clock::{Clock, Moment, SystemClock, synchronisation};
 pub use doctor::Checks;
 pub use handle::{DaemonHandle, Replacement, Status, Undecided};
+pub use outbox::{Channel, ChannelStatus, Trouble};
 pub use perform::Clients;
 
 use asked::Asked;
@@ -41,6 +44,7 @@ use driver::Driver;
 use inbox::Inbox;
 use lease::LeaseKeeper;
 use observe::Observer;
+use outbox::Desk;
 use perform::Performer;
 
 /// Answers that may wait for the driver; more make their tasks wait.
@@ -72,6 +76,8 @@ pub struct Plan {
     pub zones: Zones,
     /// What the daily look at everything looks at.
     pub checks: Checks,
+    /// Who is told.
+    pub channels: Vec<Channel>,
 }
 
 impl Plan {
@@ -104,6 +110,8 @@ pub enum DaemonError {
 /// A daemon that is ready to run.
 pub struct Daemon {
     driver: Driver,
+    desk: Desk,
+    served: watch::Receiver<Vec<Channel>>,
     chores: ChoreSettings,
     answers: mpsc::Sender<Input>,
 }
@@ -112,6 +120,8 @@ pub struct Daemon {
 pub struct Parts {
     /// Where everything is remembered.
     pub store: Arc<dyn Store>,
+    /// The same place, for those who tell people.
+    pub outbox: Arc<dyn Outbox>,
     /// The vendors, by connection.
     pub clients: Clients,
     /// The time.
@@ -137,6 +147,15 @@ impl Daemon {
         let (answers, inputs) = mpsc::channel(INPUTS);
         let (requests, asked) = mpsc::channel(REQUESTS);
         let observer = Observer::new();
+        let (channels, served) = watch::channel(parts.plan.channels.clone());
+        let (told, shown_channels) = watch::channel(Arc::default());
+        let desk = Desk {
+            outbox: parts.outbox,
+            clock: Arc::clone(&parts.clock),
+            instance: instance.clone(),
+            stored: observer.notices(),
+            status: told,
+        };
         let (status, shown) = watch::channel(Arc::new(Status {
             pid: std::process::id(),
             started: now.wall,
@@ -153,6 +172,7 @@ impl Daemon {
             requests,
             status: shown,
             feed: observer.feed(),
+            channels: shown_channels,
         };
         let daily = (parts.chores.doctor_at, parts.chores.doctor_zone.clone());
         let doctor = Doctor::new(daily, Arc::clone(&parts.plan.checks), answers.clone());
@@ -171,6 +191,7 @@ impl Daemon {
             lease,
             performer: Performer::new(parts.clients, answers.clone()),
             observer,
+            channels,
             status,
             bell: Bell::default(),
             systemd: parts.systemd,
@@ -179,6 +200,8 @@ impl Daemon {
         };
         let daemon = Self {
             driver,
+            desk,
+            served,
             chores: parts.chores,
             answers,
         };
@@ -212,8 +235,11 @@ impl Daemon {
             }
             kept
         });
+        let telling = tokio::spawn(self.desk.serve(self.served, stop.clone()));
         let ended = self.driver.run().await;
         stop.cancel();
+        // It ends within seconds, and what it did not settle is sent again.
+        let _ = telling.await;
         match bells.await {
             Ok(Err(error)) if ended.is_ok() => Err(error),
             _ => ended,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tracing::{debug, info, warn};
 
 use crate::sched::act::Pause;
@@ -18,12 +18,14 @@ const FEED: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Observer {
     feed: broadcast::Sender<Arc<Change>>,
+    notices: Arc<Notify>,
 }
 
 impl Observer {
     pub(super) fn new() -> Self {
         Self {
             feed: broadcast::channel(FEED).0,
+            notices: Arc::default(),
         }
     }
 
@@ -32,10 +34,18 @@ impl Observer {
         self.feed.clone()
     }
 
+    /// Rings when a notice was stored.
+    pub(super) fn notices(&self) -> Arc<Notify> {
+        Arc::clone(&self.notices)
+    }
+
     /// What was committed, in order.
     pub(super) fn observe(&self, changes: Vec<Change>) {
         for change in changes {
             log(&change);
+            if let Change::Notice(_) = change {
+                self.notices.notify_waiters();
+            }
             if self.feed.receiver_count() > 0 {
                 // Nobody listens any more: fine.
                 let _ = self.feed.send(Arc::new(change));
@@ -103,7 +113,7 @@ fn log_run(run: &Run, record: &Record) {
     }
 }
 
-/// Until channels exist, notices are log lines.
+/// Every notice is a log line, too.
 pub(super) fn log_notice(notice: &Notice) {
     let body = notice.body.replace('\n', "; ");
     match notice.kind {

@@ -5,9 +5,11 @@ use std::future::ready;
 use super::*;
 use crate::sched::act::Deed;
 use crate::sched::id::{ClientKey, RunId, SeriesId};
+use crate::sched::notice::Notice;
 use crate::sched::run::Run;
 use crate::sched::step::{Change, FireRequest, Fired, Missed, Saved};
 use crate::sched::time::{TimeRange, Timestamp, civil};
+use crate::store::outbox::{Progress, ThreadName};
 use crate::store::{Chore, Holder, Lease, Reply, RunQuery, Story};
 
 /// A store that takes everything and knows nothing.
@@ -58,11 +60,33 @@ impl Store for Nothing {
     }
 }
 
+impl Outbox for Nothing {
+    fn channel(&self, _: String) -> Reply<'_, Progress> {
+        well(Progress::default())
+    }
+    fn notices(&self, _: u64, _: usize) -> Reply<'_, Vec<(u64, Notice)>> {
+        well(Vec::new())
+    }
+    fn waiting(&self, _: u64) -> Reply<'_, u64> {
+        well(0)
+    }
+    fn thread(&self, _: String, _: String) -> Reply<'_, Option<String>> {
+        well(None)
+    }
+    fn settle(&self, _: String, _: Progress, _: Option<ThreadName>) -> Reply<'_, ()> {
+        well(())
+    }
+    fn keep_channels(&self, _: Vec<String>) -> Reply<'_, ()> {
+        well(())
+    }
+}
+
 #[tokio::test]
 async fn what_comes_behind_a_full_group_is_not_lost() {
     let stop = CancellationToken::new();
     let (daemon, handle) = Daemon::new(Parts {
         store: Arc::new(Nothing),
+        outbox: Arc::new(Nothing),
         clients: Clients::new(),
         clock: Arc::new(SystemClock),
         plan: Plan {
@@ -74,6 +98,7 @@ async fn what_comes_behind_a_full_group_is_not_lost() {
             kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
             checks: Arc::new(|| Box::pin(async { Vec::new() })),
+            channels: Vec::new(),
         },
         chores: ChoreSettings {
             keep_days: 1,

@@ -90,3 +90,66 @@ pub struct Notice {
     /// The rest: what is known and what to do.
     pub body: String,
 }
+
+impl Notice {
+    /// What it belongs to: notices of one thread tell one story, and are told in order.
+    pub fn thread(&self) -> String {
+        let connection = || {
+            let mut parts = self.id.split(':').skip(1);
+            format!("connection:{}", parts.next().unwrap_or_default())
+        };
+        match (self.kind, &self.run, &self.schedule) {
+            (NoticeKind::Incident | NoticeKind::Recovered, ..) => connection(),
+            (_, Some(run), _) => format!("series:{}", run.series),
+            (_, None, Some(schedule)) => format!("schedule:{schedule}"),
+            (kind, None, None) => kind.word().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_and_its_end_are_one_story_and_so_is_all_that_happens_to_a_series() {
+        let thread = |id: &str, kind, schedule: Option<&str>, run: Option<&str>| {
+            let notice = Notice {
+                id: id.to_owned(),
+                kind,
+                at: Timestamp::UNIX_EPOCH,
+                schedule: schedule.map(|name| ScheduleName::new(name).unwrap()),
+                run: run.map(|id| id.parse().unwrap()),
+                subject: String::new(),
+                body: String::new(),
+            };
+            notice.thread()
+        };
+        let run = Some("a/x@2026-02-03T02:15:00Z");
+        assert_eq!(
+            thread(
+                "incident:dw:2026-02-03T02:15:00Z",
+                NoticeKind::Incident,
+                None,
+                None
+            ),
+            thread(
+                "recovered:dw:2026-02-03T02:00:00Z",
+                NoticeKind::Recovered,
+                None,
+                None
+            ),
+        );
+        assert_eq!(
+            thread("i", NoticeKind::Failed, Some("a"), run),
+            "series:a/x"
+        );
+        assert_eq!(thread("j", NoticeKind::Late, Some("a"), run), "series:a/x");
+        assert_eq!(
+            thread("k", NoticeKind::Missed, Some("a"), None),
+            "schedule:a"
+        );
+        assert_eq!(thread("l", NoticeKind::Clock, None, None), "clock");
+    }
+}

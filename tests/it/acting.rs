@@ -314,6 +314,7 @@ async fn on(
     let (plan, clients) = world.replacement();
     Daemon::new(Parts {
         store: Arc::clone(store) as Arc<dyn Store>,
+        outbox: Arc::new(MemoryStore::default()),
         clients,
         clock: Arc::clone(&store.mood.clock) as Arc<dyn Clock>,
         plan,

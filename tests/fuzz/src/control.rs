@@ -168,6 +168,7 @@ async fn start(
     let client: Arc<dyn JobClient> = Arc::new(Endless);
     let parts = Parts {
         store: Arc::clone(&store),
+        outbox: Arc::new(memory_store::MemoryStore::default()),
         clients: HashMap::from_iter(
             connections
                 .clone()
@@ -183,6 +184,7 @@ async fn start(
             kept: std::time::Duration::MAX,
             zones: Arc::clone(&zone),
             checks: Arc::new(|| Box::pin(async { Vec::new() })),
+            channels: Vec::new(),
         },
         chores: ChoreSettings {
             keep_days: 400,

@@ -32,6 +32,7 @@ impl Clock for Shifted {
 fn parts(clock: Shifted, notify: &std::path::Path, stop: CancellationToken) -> Parts {
     Parts {
         store: Arc::new(MemoryStore::default()),
+        outbox: Arc::new(MemoryStore::default()),
         clients: HashMap::new(),
         clock: Arc::new(clock),
         plan: Plan {
@@ -43,6 +44,7 @@ fn parts(clock: Shifted, notify: &std::path::Path, stop: CancellationToken) -> P
             kept: std::time::Duration::MAX,
             zones: Arc::new(|name| TimeZone::get(name).ok()),
             checks: Arc::new(|| Box::pin(async { Vec::new() })),
+            channels: Vec::new(),
         },
         chores: chores(),
         instance: Some("test".to_owned()),

@@ -16,6 +16,8 @@ use nightcall::daemon::{ChoreSettings, Daemon, Parts, Plan, SystemClock};
 use nightcall::sandbox::{Ending, Procedure, Sandbox, Scenario, Script};
 use nightcall::sched::id::RunId;
 use nightcall::secret::Secret;
+use nightcall::store::Store;
+use nightcall::store::outbox::Outbox;
 use nightcall::systemd::Notifier;
 use nightcall::zones::Zones;
 use tempfile::TempDir;
@@ -162,6 +164,7 @@ impl World {
             kept: std::time::Duration::MAX,
             zones: Arc::new(move |name| zones.get(name)),
             checks: Arc::new(|| Box::pin(async { Vec::new() })),
+            channels: Vec::new(),
         }
     }
 
@@ -172,7 +175,8 @@ impl World {
         let plan = self.plan();
         let zone = Arc::clone(&plan.zones);
         let parts = Parts {
-            store: Arc::clone(&store),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            outbox: Arc::clone(&store) as Arc<dyn Outbox>,
             clients: serve::connect(&self.config).unwrap(),
             clock: Arc::new(SystemClock),
             plan,

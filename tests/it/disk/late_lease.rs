@@ -121,6 +121,7 @@ pub(super) fn parts(
     Parts {
         clock,
         store,
+        outbox: Arc::new(MemoryStore::default()),
         clients,
         plan: Plan {
             config: Arc::from("0123456789abcdef"),
@@ -144,6 +145,7 @@ pub(super) fn parts(
             kept: std::time::Duration::MAX,
             zones: Arc::new(|_| Some(TimeZone::UTC)),
             checks: Arc::new(|| Box::pin(async { Vec::new() })),
+            channels: Vec::new(),
         },
         chores: chores(),
         instance: None,
