@@ -64,7 +64,7 @@ fn oauth_credential(item: &Item<'_>, found: &mut Found) -> Option<Credential> {
 }
 
 /// Where a secret is kept. A secret itself is a problem, and is not shown.
-fn secret(item: &Item<'_>, variable: &str, found: &mut Found) -> Option<SecretSource> {
+pub(super) fn secret(item: &Item<'_>, variable: &str, found: &mut Found) -> Option<SecretSource> {
     let remedy = format!(
         "write {} = {{ env = \"{variable}\" }}, or {{ file = … }}, {{ credential = … }}, \
          {{ command = […] }}; and replace the secret, since it has been in a file",
@@ -129,7 +129,7 @@ fn plain(
     Some(text.to_owned())
 }
 
-fn command(item: &Item<'_>, found: &mut Found) -> Option<Vec<String>> {
+pub(super) fn command(item: &Item<'_>, found: &mut Found) -> Option<Vec<String>> {
     if let DeValue::String(_) = item.value {
         found.wrong(
             item.problem("must be a list: the program and each argument by itself")

@@ -6,9 +6,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sched::call::Provider;
 use crate::sched::id::{ConnectionName, ScheduleName};
+use crate::sched::notice::NoticeKind;
 use crate::sched::schedule::{ConnectionLimits, Definition};
 use crate::sched::time::{TimeZone, civil};
 use crate::sched::trigger::Trigger;
@@ -17,6 +19,7 @@ use crate::zones::Zones;
 
 mod after;
 mod agreement;
+mod channel;
 mod connection;
 mod cores;
 mod credential;
@@ -52,6 +55,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// `[connection.*]`, by name.
     pub connections: Vec<Connection>,
+    /// `[notify.*]`, by name.
+    pub channels: Vec<Channel>,
     /// `[classify]`.
     pub classify: Classify,
     /// `[schedule.*]`, by name; disabled ones too.
@@ -128,6 +133,123 @@ pub enum Credential {
     },
 }
 
+/// `[notify.*]`: who is told, and of what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The kinds of notices that go there; `None`: all.
+    pub on: Option<Vec<NoticeKind>>,
+    /// Only those of schedules with one of these tags, when there are any.
+    pub tags: Vec<String>,
+    /// Only those of schedules with one of these owners, when there are any.
+    pub owners: Vec<String>,
+    /// How long one message may take.
+    pub timeout: Duration,
+    /// The way there.
+    pub kind: ChannelKind,
+}
+
+impl Channel {
+    /// Whether a notice of this kind goes there, of this schedule when it concerns one.
+    pub fn wants(&self, kind: NoticeKind, schedule: Option<&Schedule>) -> bool {
+        let on = self.on.as_ref().is_none_or(|on| on.contains(&kind));
+        let everything = self.tags.is_empty() && self.owners.is_empty();
+        on && match schedule {
+            None => everything,
+            Some(schedule) => {
+                let named = schedule.notify.as_ref();
+                let chosen = named.is_none_or(|names| names.contains(&self.name));
+                let tagged = self.tags.iter().any(|tag| schedule.tags.contains(tag));
+                let owner = schedule.owner.as_ref();
+                let owned = owner.is_some_and(|owner| self.owners.contains(owner));
+                chosen && (everything || tagged || owned)
+            }
+        }
+    }
+}
+
+/// How a channel is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChannelKind {
+    /// JSON by POST.
+    Webhook {
+        /// The address, which may hold a secret.
+        url: SecretSource,
+        /// What messages are signed with.
+        secret: Option<SecretSource>,
+        /// More certificates to trust (PEM).
+        ca_file: Option<PathBuf>,
+    },
+    /// An incoming webhook of Slack; it knows no threads.
+    SlackWebhook {
+        /// The address, which is a secret.
+        url: SecretSource,
+    },
+    /// A bot in a channel of Slack.
+    SlackBot {
+        /// Its token.
+        token: SecretSource,
+        /// The channel.
+        channel: String,
+    },
+    /// Mail.
+    Email {
+        /// The server.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How it is spoken to.
+        tls: Tls,
+        /// Who asks, when it wants to know.
+        login: Option<(String, SecretSource)>,
+        /// The sender.
+        from: String,
+        /// The receivers.
+        to: Vec<String>,
+    },
+    /// A program with its arguments.
+    Command(Vec<String>),
+    /// An outside dead man's switch.
+    Heartbeat {
+        /// The address, which is a secret.
+        url: SecretSource,
+        /// How often it hears that the daemon is there.
+        every: Duration,
+        /// Whose runs it watches; none: the daemon itself.
+        schedules: Vec<ScheduleName>,
+    },
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// In the clear first, then not.
+    StartTls,
+    /// From the first byte on.
+    Implicit,
+    /// Not at all; on this machine only.
+    None,
+}
+
+impl Tls {
+    /// Each with its word.
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::StartTls, "starttls"),
+        (Self::Implicit, "implicit"),
+        (Self::None, "none"),
+    ];
+
+    /// The usual port.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::StartTls => 587,
+            Self::Implicit => 465,
+            Self::None => 25,
+        }
+    }
+}
+
 /// `[classify]`: reasons, SQLSTATEs or message patterns that are moved to another class.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Classify {
@@ -148,6 +270,8 @@ pub struct Schedule {
     pub owner: Option<String>,
     /// Labels.
     pub tags: Vec<String>,
+    /// The channels that hear of it; `None`: all that want to.
+    pub notify: Option<Vec<String>>,
     /// Whether it is planned.
     pub enabled: bool,
     /// Why it is as it is.

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::after;
+use super::channel;
 use super::connection::{self, budgets_agree};
 use super::cores;
 use super::daemon::{Folders, classify, daemon};
@@ -178,6 +179,7 @@ struct Parts<'a> {
     defaults: Table<'a>,
     classify: Table<'a>,
     connections: Vec<Item<'a>>,
+    channels: Vec<Item<'a>>,
     schedules: Vec<Item<'a>>,
 }
 
@@ -192,6 +194,7 @@ fn gather<'a>(first: &'a Source, tables: &[Table<'a>], found: &mut Found) -> Par
         defaults: empty("defaults"),
         classify: empty("classify"),
         connections: Vec::new(),
+        channels: Vec::new(),
         schedules: Vec::new(),
     };
     for table in tables {
@@ -202,6 +205,7 @@ fn gather<'a>(first: &'a Source, tables: &[Table<'a>], found: &mut Found) -> Par
                 "defaults" => &mut parts.defaults.items,
                 "classify" => &mut parts.classify.items,
                 "connection" => &mut parts.connections,
+                "notify" => &mut parts.channels,
                 "schedule" => &mut parts.schedules,
                 _ => continue,
             };
@@ -215,6 +219,7 @@ fn gather<'a>(first: &'a Source, tables: &[Table<'a>], found: &mut Found) -> Par
         (&mut parts.defaults.items, "key"),
         (&mut parts.classify.items, "key"),
         (&mut parts.connections, "connection"),
+        (&mut parts.channels, "channel"),
         (&mut parts.schedules, "schedule"),
     ];
     for (items, what) in keys {
@@ -265,6 +270,12 @@ fn assemble<'a>(
         .iter()
         .filter(|item| item.value.is_table());
     let names: Vec<&str> = tables.map(|item| item.key).collect();
+    let channels: Vec<channel::Read<'a>> = parts
+        .channels
+        .iter()
+        .filter_map(|item| channel::channel(item, found))
+        .collect();
+    let channel_names = channel::Names::of(&parts.channels, incomplete);
     let zone_book = ZoneBook::new(zones);
     parts.defaults.check_keys(&raw::DEFAULTS, found);
     let defaults = Said::read(&parts.defaults, &zone_book, found);
@@ -274,12 +285,19 @@ fn assemble<'a>(
         connections: &connections,
         names: &names,
         incomplete,
+        channels: &channel_names,
         schedules: &after::Names::of(&parts.schedules, incomplete),
         defaults: &defaults,
         zones: &zone_book,
         files: &files,
     };
     check_default_connection(&known, found);
+    if let Some(item) = &defaults.notify {
+        channel_names.read(item, found);
+    }
+    for item in channels.iter().flat_map(|read| &read.schedules) {
+        known.schedules.check(item, found);
+    }
     let schedules: Vec<schedule::Read<'a>> = cores::each(&parts.schedules, found, |item, found| {
         schedule::schedule(item, &known, found)
     });
@@ -304,6 +322,7 @@ fn assemble<'a>(
             .into_iter()
             .map(|read| read.connection)
             .collect(),
+        channels: channels.into_iter().map(|read| read.channel).collect(),
         classify,
         schedules: schedules.into_iter().map(|read| read.schedule).collect(),
         warnings: Vec::new(),

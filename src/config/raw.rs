@@ -16,7 +16,14 @@ pub struct Keys {
 /// The file itself.
 pub const ROOT: Keys = Keys {
     table: "the top of the file",
-    keys: &["daemon", "connection", "defaults", "classify", "schedule"],
+    keys: &[
+        "daemon",
+        "connection",
+        "notify",
+        "defaults",
+        "classify",
+        "schedule",
+    ],
 };
 
 /// `[daemon]`.
@@ -76,12 +83,40 @@ pub const SECRET: Keys = Keys {
     keys: &["env", "file", "credential", "command"],
 };
 
+/// `[notify.*]`; which of these a channel may say depends on its type.
+pub const NOTIFY: Keys = Keys {
+    table: "[notify.NAME]",
+    keys: &[
+        "type",
+        "on",
+        "tags",
+        "owners",
+        "timeout",
+        "url",
+        "secret",
+        "ca_file",
+        "token",
+        "channel",
+        "host",
+        "port",
+        "tls",
+        "username",
+        "password",
+        "from",
+        "to",
+        "command",
+        "every",
+        "schedules",
+    ],
+};
+
 /// `[defaults]`.
 pub const DEFAULTS: Keys = Keys {
     table: "[defaults]",
     keys: &[
         "owner",
         "tags",
+        "notify",
         "enabled",
         "connection",
         "timezone",
@@ -117,6 +152,7 @@ pub const SCHEDULE: Keys = Keys {
         "after",
         "owner",
         "tags",
+        "notify",
         "enabled",
         "connection",
         "timezone",
@@ -169,7 +205,7 @@ pub const CLASSIFY: Keys = Keys {
 };
 
 /// Every table.
-pub const TABLES: [&Keys; 13] = [
+pub const TABLES: [&Keys; 14] = [
     &ROOT,
     &DAEMON,
     &RETENTION,
@@ -177,6 +213,7 @@ pub const TABLES: [&Keys; 13] = [
     &OAUTH,
     &POLL,
     &SECRET,
+    &NOTIFY,
     &DEFAULTS,
     &SCHEDULE,
     &RETRY,

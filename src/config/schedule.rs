@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::after;
+use super::channel;
 use super::connection;
 use super::key_path::KeyPath;
 use super::parameters::{Series, Values};
@@ -42,6 +43,8 @@ pub(super) struct Known<'k, 'a> {
     pub(super) names: &'k [&'a str],
     /// Whether a file could not be read, so that a name that is not known here may be there.
     pub(super) incomplete: bool,
+    /// The names of all channels.
+    pub(super) channels: &'k channel::Names<'a>,
     /// The names of all schedules.
     pub(super) schedules: &'k after::Names<'a>,
     /// `[defaults]`.
@@ -81,6 +84,12 @@ pub(super) fn schedule<'a>(
     if let (Some(statement), Some(connection)) = (&statement, connection) {
         statement.check_provider(connection.provider, found);
     }
+    // that of the defaults is told once, where it stands
+    if let Some(item) = &own.notify {
+        known.channels.read(item, found);
+    }
+    let notify = said.notify.as_ref();
+    let notify = notify.map(|item| known.channels.read(item, &mut Found::default()));
     let after = after::read(&table, known.schedules, found);
     let values = Values::read(&table, known.files, found);
     let series = statement
@@ -102,6 +111,7 @@ pub(super) fn schedule<'a>(
         description,
         owner: said.owner,
         tags: said.tags.unwrap_or_default(),
+        notify,
         enabled: said.enabled.unwrap_or(true),
         note,
         trigger: times.trigger,

@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::raw;
+use super::raw::{self, Keys};
 
 /// Parts of key names that announce a secret.
 const WORDS: [&str; 9] = [
@@ -79,31 +79,50 @@ pub(super) fn is_credential_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 100 && text.bytes().all(plain) && !looks_secret(text)
 }
 
+/// A table in which a text under an unknown key may be a secret whose name was misspelled: these keys are known to
+/// hold none.
+type Plain<'k> = &'k [&'k str];
+
+/// Of a connection.
+const OF_CONNECTION: [&Keys; 3] = [&raw::CONNECTION, &raw::POLL, &raw::OAUTH];
+
 /// The bytes of a parsed file that must not be shown.
 pub(super) fn spans(root: &DeTable<'_>) -> Vec<Range<usize>> {
+    let connection: Vec<&str> = OF_CONNECTION
+        .iter()
+        .flat_map(|table| table.keys)
+        .copied()
+        .collect();
+    // the address of a channel is a secret as a whole
+    let of_channel = raw::NOTIFY.keys.iter().filter(|key| **key != "url");
+    let channel: Vec<&str> = of_channel.copied().collect();
     let mut found = Vec::new();
     for (key, value) in root {
         let key: &str = key.get_ref();
-        match value.get_ref() {
-            DeValue::Table(connections) if key == "connection" => {
-                for (name, value) in connections {
+        let plain: Option<Plain<'_>> = match key {
+            "connection" => Some(&connection),
+            "notify" => Some(&channel),
+            _ => None,
+        };
+        match (value.get_ref(), plain) {
+            (DeValue::Table(named), Some(_)) => {
+                for (name, value) in named {
                     let table = value.get_ref().is_table();
                     // `[connection]` without a name: its keys stand where names should
-                    let hush = !table && is_hush(name.get_ref(), value.get_ref(), true);
-                    collect(value, true, hush, &mut found);
+                    let hush = !table && is_hush(name.get_ref(), value.get_ref(), plain);
+                    collect(value, plain, hush, &mut found);
                 }
             }
-            _ => collect(value, false, sounds_secret(key), &mut found),
+            _ => collect(value, None, sounds_secret(key), &mut found),
         }
     }
     found
 }
 
-/// `connection`: inside a connection, where a text under an unknown key may be a misspelled `token`. `hush`: under a
-/// key that announces a secret.
+/// `plain`: inside a table that may hold a secret, with the keys that do not. `hush`: under a key that announces one.
 fn collect(
     value: &Spanned<DeValue<'_>>,
-    connection: bool,
+    plain: Option<Plain<'_>>,
     hush: bool,
     found: &mut Vec<Range<usize>>,
 ) {
@@ -112,13 +131,13 @@ fn collect(
             for (key, value) in table {
                 let key: &str = key.get_ref();
                 let place = is_place_of_secret(key, value.get_ref());
-                let hush = !place && (hush || is_hush(key, value.get_ref(), connection));
-                collect(value, connection, hush, found);
+                let hush = !place && (hush || is_hush(key, value.get_ref(), plain));
+                collect(value, plain, hush, found);
             }
         }
         DeValue::Array(items) => {
             for item in items.iter() {
-                collect(item, connection, hush, found);
+                collect(item, plain, hush, found);
             }
         }
         DeValue::String(text) if looks_secret(text) => found.push(value.span()),
@@ -129,12 +148,10 @@ fn collect(
 }
 
 /// Whether what stands under this key is not shown.
-fn is_hush(key: &str, value: &DeValue<'_>, connection: bool) -> bool {
-    let known = [&raw::CONNECTION, &raw::POLL, &raw::OAUTH]
-        .iter()
-        .any(|table| table.keys.contains(&key));
+fn is_hush(key: &str, value: &DeValue<'_>, plain: Option<Plain<'_>>) -> bool {
     let announced = sounds_secret(key) && key != "token_url";
-    announced || (connection && !known && !value.is_table())
+    let unknown = plain.is_some_and(|plain| !plain.contains(&key));
+    announced || (unknown && !value.is_table())
 }
 
 /// Whether this says where a secret is kept, and not the secret.
@@ -172,7 +189,9 @@ pub(super) fn near(text: &str, at: usize) -> bool {
         }
     }
     // As in a file that can be read: a text under an unknown key of a connection may be a misspelled `token`.
-    header.is_some_and(|header| header.starts_with("[connection")) && !says_what_is_no_secret(this)
+    let may_hold =
+        |header: &str| header.starts_with("[connection") || header.starts_with("[notify");
+    header.is_some_and(may_hold) && !says_what_is_no_secret(this)
 }
 
 /// Whether a line of a connection begins with a key that is known, and whose value is in no case a secret.

@@ -120,6 +120,8 @@ fn tags(item: &Item<'_>, found: &mut Found) -> Vec<String> {
 pub(super) struct Said<'a> {
     pub(super) owner: Option<String>,
     pub(super) tags: Option<Vec<String>>,
+    /// The channels that hear of it, as they are written: those who know them read it.
+    pub(super) notify: Option<Item<'a>>,
     pub(super) enabled: Option<bool>,
     pub(super) connection: Option<Item<'a>>,
     /// The inner `None`: a zone is named that does not exist.
@@ -171,6 +173,7 @@ impl<'a> Said<'a> {
         Self {
             owner: get("owner").and_then(|i| label(i, found)),
             tags: get("tags").map(|i| tags(i, found)),
+            notify: get("notify").cloned(),
             enabled: get("enabled").and_then(|i| i.flag(found)),
             connection: get("connection")
                 .filter(|i| i.text(found).is_some())
@@ -203,6 +206,7 @@ impl<'a> Said<'a> {
         Self {
             owner: self.owner.or(other.owner),
             tags: self.tags.or(other.tags),
+            notify: self.notify.or(other.notify),
             enabled: self.enabled.or(other.enabled),
             connection: self.connection.or(other.connection),
             zone: self.zone.or(other.zone),

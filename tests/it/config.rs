@@ -485,3 +485,150 @@ fn ten_thousand_schedules_are_read_quickly() {
     // a build without optimisation on a busy machine; with optimisation it is a fraction of a second
     assert!(took < Duration::from_secs(30), "{took:?}");
 }
+
+/// What is told, and to whom.
+mod channels {
+    use nightcall::config::{ChannelKind, Tls};
+    use nightcall::sched::notice::NoticeKind;
+
+    use super::*;
+
+    const CHANNELS: &str = r##"
+[notify.hook]
+type = "webhook"
+url = { env = "HOOK_URL" }
+secret = { file = "hook.secret" }
+[notify.slack]
+type = "slack"
+url = { env = "SLACK_URL" }
+on = ["failed", "recovered"]
+[notify.bot]
+type = "slack"
+token = { env = "SLACK_BOT_TOKEN" }
+channel = "#nightly"
+tags = ["morning-map"]
+[notify.mail]
+type = "email"
+host = "smtp.example.com"
+username = "nightcall"
+password = { credential = "smtp" }
+from = "nightcall@example.com"
+to = "ops@example.com"
+owners = ["geo@example.com"]
+[notify.page]
+type = "command"
+command = ["/usr/local/bin/page", "ops"]
+timeout = "10s"
+[notify.alive]
+type = "heartbeat"
+url = { env = "HEALTHCHECK_URL" }
+schedules = ["map"]
+"##;
+
+    const SCHEDULES: &str = r#"
+[schedule.map]
+cron = "15 2 * * *"
+procedure = "p.d.map()"
+tags = ["morning-map"]
+owner = "geo@example.com"
+[schedule.quiet]
+cron = "15 3 * * *"
+procedure = "p.d.quiet()"
+notify = ["slack"]
+"#;
+
+    #[test]
+    fn every_way_to_tell_people_is_read() {
+        let config = good(&format!("{BASE}{CHANNELS}{SCHEDULES}"));
+        let kind = |name: &str| {
+            let channel = config.channels.iter().find(|c| c.name == name).unwrap();
+            channel.kind.clone()
+        };
+        let env = |name: &str| SecretSource::Env(name.to_owned());
+        let ChannelKind::Webhook { url, secret, .. } = kind("hook") else {
+            panic!("no webhook");
+        };
+        assert_eq!(url, env("HOOK_URL"));
+        assert!(matches!(secret, Some(SecretSource::File(_))));
+        assert_eq!(
+            kind("slack"),
+            ChannelKind::SlackWebhook {
+                url: env("SLACK_URL")
+            }
+        );
+        let ChannelKind::SlackBot { channel, .. } = kind("bot") else {
+            panic!("no bot");
+        };
+        assert_eq!(channel, "#nightly");
+        let ChannelKind::Email {
+            port,
+            tls,
+            login,
+            to,
+            ..
+        } = kind("mail")
+        else {
+            panic!("no mail");
+        };
+        assert_eq!(
+            (port, tls, to),
+            (587, Tls::StartTls, vec!["ops@example.com".to_owned()])
+        );
+        assert_eq!(login.unwrap().0, "nightcall");
+        let words = ["/usr/local/bin/page".to_owned(), "ops".to_owned()];
+        assert_eq!(kind("page"), ChannelKind::Command(words.to_vec()));
+        let ChannelKind::Heartbeat {
+            every, schedules, ..
+        } = kind("alive")
+        else {
+            panic!("no heartbeat");
+        };
+        assert_eq!((every, schedules.len()), (Duration::from_secs(60), 1));
+        let page = config.channels.iter().find(|c| c.name == "page").unwrap();
+        assert_eq!(page.timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_notice_goes_to_those_who_want_its_kind_and_its_schedule() {
+        let config = good(&format!("{BASE}{CHANNELS}{SCHEDULES}"));
+        let who = |kind, schedule: Option<&str>| -> Vec<&str> {
+            let schedule = schedule.map(|name| {
+                let is = |s: &&nightcall::config::Schedule| s.name.as_str() == name;
+                config.schedules.iter().find(is).unwrap()
+            });
+            let told = config.channels.iter().filter(|c| c.wants(kind, schedule));
+            told.map(|channel| channel.name.as_str()).collect()
+        };
+        let all = ["alive", "bot", "hook", "mail", "page", "slack"];
+        assert_eq!(sorted(who(NoticeKind::Failed, Some("map"))), all);
+        let late = who(NoticeKind::Late, Some("map"));
+        assert_eq!(sorted(late), ["alive", "bot", "hook", "mail", "page"]);
+        // What a schedule names goes nowhere else.
+        assert_eq!(who(NoticeKind::Failed, Some("quiet")), ["slack"]);
+        assert_eq!(who(NoticeKind::Late, Some("quiet")), [""; 0]);
+        // What concerns no schedule is for those who look at everything.
+        assert_eq!(
+            sorted(who(NoticeKind::Clock, None)),
+            ["alive", "hook", "page"]
+        );
+    }
+
+    fn sorted(mut names: Vec<&str>) -> Vec<&str> {
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_address_of_a_channel_is_never_shown() {
+        for text in [
+            "[notify.x]\ntype = 'slack'\nurl = 'https://hooks.slack.com/services/T0/B0/abcdefgh'\n",
+            "[notify.x]\ntype = 'webhook'\nulr = 'https://example.com/hook/abcdefgh'\n",
+            "[notify.x]\nurl = 'https://example.com/hook/abcdefgh\n",
+            "[notify]\nurl = 'https://example.com/hook/abcdefgh'\n",
+        ] {
+            let problems = read(&format!("{BASE}{SCHEDULES}{text}")).unwrap_err();
+            let told = problems.to_string();
+            assert!(!told.contains("abcdefgh"), "{told}");
+        }
+    }
+}
