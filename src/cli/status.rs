@@ -10,7 +10,7 @@ use super::{Context, reach, words as shown};
 use crate::config::Config;
 use crate::control::client::ClientError;
 use crate::control::token;
-use crate::control::wire::{ConnectionView, StatusView};
+use crate::control::wire::{ChannelView, ConnectionView, StatusView};
 use crate::sched::finding::Tally;
 use crate::sched::time::{TimeZone, Timestamp, between, words};
 
@@ -107,6 +107,11 @@ fn show(context: &Context, config: &Config, status: &StatusView) -> Result<(), F
                 .collect(),
         )?;
     }
+    if !status.channels.is_empty() {
+        out.line("")?;
+        let channels = status.channels.iter().map(|c| channel(c, now)).collect();
+        out.table(&["CHANNEL", "WAITING", "STATE"], channels)?;
+    }
     for line in held_back(config, status, now) {
         out.line(line)?;
     }
@@ -126,6 +131,18 @@ fn show(context: &Context, config: &Config, status: &StatusView) -> Result<(), F
         }
     }
     Ok(())
+}
+
+fn channel(channel: &ChannelView, now: Timestamp) -> Vec<String> {
+    let state = match (&channel.error, &channel.next) {
+        (Some(why), Some(next)) => format!(
+            "{}; tried again {}",
+            shown::plain(why),
+            shown::moment_of(next, &TimeZone::UTC, now)
+        ),
+        _ => "told".to_owned(),
+    };
+    vec![channel.name.clone(), channel.waiting.to_string(), state]
 }
 
 /// What is not a table.

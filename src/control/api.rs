@@ -17,11 +17,14 @@ use super::asked::{run_id, run_query};
 use super::wire::{FollowAsked, HealthView, RunAsked, RunView, RunsAsked, StatusView, StoryView};
 use super::wrong::{Code, Wrong, bad, wrong};
 use super::{Api, acting, follow};
-use crate::daemon::Status;
+use crate::daemon::{ChannelStatus, Status};
 use crate::sched::id::RunId;
 use crate::sched::run::Run;
 use crate::sched::time::{TimeZone, Timestamp, between, words};
 use crate::store::Story;
+
+/// A channel that takes nothing for longer is something to complain of.
+const UNHEARD: Duration = Duration::from_secs(15 * 60);
 
 /// The daemon and the store must answer within this.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
@@ -106,12 +109,18 @@ async fn not_this_way(method: Method) -> Wrong {
 // ---- reading -----------------------------------------------------------------------------------------------------
 
 async fn status(State(door): State<Door>) -> Json<StatusView> {
-    let status = door.api.handle.status();
-    Json(StatusView::of(&status, complaints(&status)))
+    let handle = &door.api.handle;
+    let (status, channels) = (handle.status(), handle.channels());
+    Json(StatusView::of(
+        &status,
+        &channels,
+        complaints(&status, &channels),
+    ))
 }
 
 async fn health(State(door): State<Door>) -> (StatusCode, Json<HealthView>) {
-    let complaints = complaints(&door.api.handle.status());
+    let handle = &door.api.handle;
+    let complaints = complaints(&handle.status(), &handle.channels());
     let healthy = complaints.is_empty();
     let status = match healthy {
         true => StatusCode::OK,
@@ -125,8 +134,20 @@ async fn health(State(door): State<Door>) -> (StatusCode, Json<HealthView>) {
 }
 
 /// What the daemon says is wrong, and what it cannot say itself: that it says nothing.
-fn complaints(status: &Status) -> Vec<String> {
+fn complaints(status: &Status, channels: &[ChannelStatus]) -> Vec<String> {
     let mut complaints = status.complaints();
+    let now = Timestamp::now();
+    for channel in channels {
+        let trouble = channel.trouble.as_ref();
+        let long = trouble.map(|trouble| (between(trouble.since, now), &trouble.why));
+        if let Some((long, why)) = long.filter(|(long, _)| *long > UNHEARD) {
+            complaints.push(format!(
+                "channel {} has not taken a message for {}: {why}",
+                channel.name,
+                words(long)
+            ));
+        }
+    }
     if status.store.is_some() {
         return complaints;
     }

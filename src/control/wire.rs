@@ -19,7 +19,7 @@ pub use acts::{
     ResumeBody, SkipBody,
 };
 pub use status::{
-    ComingView, ConnectionView, DoctorView, HealthView, OccupiedView, OutageView, PauseView,
+    ChannelView, ComingView, ConnectionView, DoctorView, HealthView, OccupiedView, OutageView, PauseView,
     SkipView, StatusView,
 };
 

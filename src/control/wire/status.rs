@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::daemon::Status;
+use crate::daemon::{ChannelStatus, Status};
 use crate::sched::act::{Pause, Scope, Skip, SkipWhat};
 use crate::sched::scheduler::ConnectionStatus;
 
@@ -50,6 +50,9 @@ pub struct StatusView {
     pub occupied: Vec<OccupiedView>,
     /// The connections.
     pub connections: Vec<ConnectionView>,
+    /// The channels to people.
+    #[serde(default)]
+    pub channels: Vec<ChannelView>,
     /// Pauses that are in force.
     #[serde(default)]
     pub pauses: Vec<PauseView>,
@@ -170,6 +173,34 @@ pub struct OutageView {
     pub fault: String,
 }
 
+/// A channel to people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Notices that were not told or passed over yet.
+    pub waiting: u64,
+    /// Why the last message was not taken, when it was not.
+    pub error: Option<String>,
+    /// Since when it is not taken, UTC.
+    pub since: Option<String>,
+    /// When it is tried again, UTC.
+    pub next: Option<String>,
+}
+
+impl ChannelView {
+    fn of(status: &ChannelStatus) -> Self {
+        let trouble = status.trouble.as_ref();
+        Self {
+            name: status.name.clone(),
+            waiting: status.waiting,
+            error: trouble.map(|trouble| trouble.why.clone()),
+            since: trouble.map(|trouble| trouble.since.to_string()),
+            next: trouble.map(|trouble| trouble.next.to_string()),
+        }
+    }
+}
+
 /// Whether all is well, for monitors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthView {
@@ -181,7 +212,7 @@ pub struct HealthView {
 
 impl StatusView {
     /// The view of a status; `complaints` may say more than the daemon itself does.
-    pub fn of(status: &Status, complaints: Vec<String>) -> Self {
+    pub fn of(status: &Status, channels: &[ChannelStatus], complaints: Vec<String>) -> Self {
         let scheduler = &status.scheduler;
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -227,6 +258,7 @@ impl StatusView {
                 .iter()
                 .map(ConnectionView::of)
                 .collect(),
+            channels: channels.iter().map(ChannelView::of).collect(),
             pauses: scheduler.pauses.iter().map(PauseView::of).collect(),
             skips: scheduler.skips.iter().map(SkipView::of).collect(),
             doctor: scheduler.examined.map(|examined| DoctorView {
