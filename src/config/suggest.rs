@@ -127,7 +127,7 @@ mod tests {
     fn a_key_of_the_table_around_is_sent_there() {
         assert_eq!(
             for_key("timeout", &raw::RETRY).as_deref(),
-            Some("`timeout` belongs to [defaults] or [schedule.NAME]")
+            Some("`timeout` belongs to [notify.NAME], [defaults] or [schedule.NAME]")
         );
     }
 }

@@ -18,6 +18,9 @@ use crate::sched::template::Occasion;
 use crate::sched::time::{TimeZone, Timestamp, between, civil};
 use crate::sched::trigger::{Fold, Rhythm, Trigger, TriggerSpec};
 
+/// A day of the wall clock is longer than this, whatever the clock does.
+const ALMOST_A_DAY: Duration = Duration::from_secs(20 * 3600);
+
 /// How many occurrences are looked at to see how close they may be.
 const LOOK_AHEAD: usize = 24;
 
@@ -109,6 +112,10 @@ fn long_timeouts(schedules: &[Read<'_>], now: Timestamp, found: &mut Found) {
         let Some(definition) = read.schedule.definitions.first() else {
             continue;
         };
+        // most run once a day and end within it
+        if definition.timeout <= ALMOST_A_DAY && read.schedule.trigger.is_daily_at_most() {
+            continue;
+        }
         let place = *places.entry(&definition.trigger).or_insert_with(|| {
             triggers.push(&read.schedule.trigger);
             triggers.len() - 1

@@ -19,8 +19,8 @@ pub use acts::{
     ResumeBody, SkipBody,
 };
 pub use status::{
-    ChannelView, ComingView, ConnectionView, DoctorView, HealthView, OccupiedView, OutageView, PauseView,
-    SkipView, StatusView,
+    ChannelView, ComingView, ConnectionView, DoctorView, HealthView, OccupiedView, OutageView,
+    PauseView, SkipView, StatusView,
 };
 
 /// One run, as `runs` and `show` print it.

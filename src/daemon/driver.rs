@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::asked::Alone;
 use super::chores::Bell;
 use super::doctor::Doctor;
-use super::handle::{Status, Wanted};
+use super::handle::{Planned, Status, Wanted};
 use super::inbox::{Inbox, Taken};
 use super::lease::LeaseKeeper;
 use super::observe::Observer;
@@ -55,6 +55,8 @@ pub(super) struct Driver {
     pub(super) lease: LeaseKeeper,
     pub(super) performer: Performer,
     pub(super) observer: Observer,
+    /// What is planned now.
+    pub(super) planned: watch::Sender<Planned>,
     /// Whom the notices go to, as the configuration has it now.
     pub(super) channels: watch::Sender<Vec<Channel>>,
     pub(super) status: watch::Sender<Arc<Status>>,
@@ -193,13 +195,13 @@ impl Driver {
         let new = new.filter(|_| step.effects.iter().any(done));
         // A commit that fails leaves the former configuration, from which all is made anew.
         let changes = self.commit(step.changes, None).await?;
-        if let Some((mut plan, clients)) = new {
+        if let Some((plan, clients)) = new {
             self.doctor.exchange(Arc::clone(&plan.checks));
-            // What was read anew and is as it was is let go, and with it the former plan: it may be so much that the
-            // loop does not wait for that.
-            let read = std::mem::replace(&mut plan.definitions, scheduler.definitions());
+            self.planned
+                .send_replace(Arc::new(plan.definitions.clone()));
             let former = std::mem::replace(&mut self.plan, plan);
-            drop(spawn_blocking(move || drop((read, former))));
+            // It may be so much that the loop does not wait for that.
+            drop(spawn_blocking(move || drop(former)));
             self.performer.exchange(clients);
             self.channels.send_replace(self.plan.channels.clone());
         }

@@ -1,14 +1,19 @@
 //! All that others may do with a running daemon: ask for a run, act on it, look at it, follow it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 
 use super::{ChannelStatus, Clients, Plan};
 use crate::sched::act::{Act, Acted, By};
+use crate::sched::id::SeriesId;
+use crate::sched::schedule::Definition;
 use crate::sched::scheduler::Snapshot;
 use crate::sched::step::{Change, FireRequest, Fired};
 use crate::sched::time::Timestamp;
+use crate::sched::trigger::Trigger;
 use crate::store::StoreError;
 
 /// Where an answer goes.
@@ -52,6 +57,24 @@ pub struct DaemonHandle {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) feed: broadcast::Sender<Arc<Change>>,
     pub(super) channels: watch::Receiver<Arc<Vec<ChannelStatus>>>,
+    pub(super) planned: watch::Receiver<Planned>,
+}
+
+/// The series that are planned, in the order of the configuration.
+pub(super) type Planned = Arc<Vec<Series>>;
+
+type Series = (Arc<Definition>, Arc<Trigger>);
+
+/// What is as it was keeps its former value, so that only what is new is compared, stored and let go by the loop.
+pub(super) fn keep(mut read: Vec<Series>, former: &Planned) -> Vec<Series> {
+    let by_id: HashMap<&SeriesId, &Series> = former.iter().map(|s| (&s.0.series, s)).collect();
+    for series in &mut read {
+        let known = by_id.get(&series.0.series);
+        if let Some(known) = known.filter(|known| *known.0 == *series.0) {
+            *series = (*known).clone();
+        }
+    }
+    read
 }
 
 impl DaemonHandle {
@@ -70,6 +93,14 @@ impl DaemonHandle {
     /// connections; answered when it is durable. Whether the daemon only observes stays as it was started. That a
     /// configuration is wrong is told like everything that people must know.
     pub async fn reload(&self, new: Replacement, by: By) -> Result<Acted, Undecided> {
+        let former = self.planned.borrow().clone();
+        let kept = spawn_blocking(move || {
+            new.map(|(mut plan, clients)| {
+                plan.definitions = keep(plan.definitions, &former);
+                (plan, clients)
+            })
+        });
+        let new = kept.await.map_err(|_| Undecided::Stopping)?;
         let wanted = Box::new(Wanted::Reload(new));
         self.ask(|reply| Request::Act(wanted, by, reply)).await
     }

@@ -168,11 +168,13 @@ impl Daemon {
             bell: None,
             scheduler: Snapshot::default(),
         }));
+        let (planned, shown_plan) = watch::channel(Arc::new(parts.plan.definitions.clone()));
         let handle = DaemonHandle {
             requests,
             status: shown,
             feed: observer.feed(),
             channels: shown_channels,
+            planned: shown_plan,
         };
         let daily = (parts.chores.doctor_at, parts.chores.doctor_zone.clone());
         let doctor = Doctor::new(daily, Arc::clone(&parts.plan.checks), answers.clone());
@@ -191,6 +193,7 @@ impl Daemon {
             lease,
             performer: Performer::new(parts.clients, answers.clone()),
             observer,
+            planned,
             channels,
             status,
             bell: Bell::default(),

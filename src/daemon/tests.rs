@@ -4,11 +4,14 @@ use std::future::ready;
 
 use super::*;
 use crate::sched::act::Deed;
-use crate::sched::id::{ClientKey, RunId, SeriesId};
+use crate::sched::call::{Parameters, Target};
+use crate::sched::id::{ClientKey, ConnectionName, RunId, SeriesId, SetName};
 use crate::sched::notice::Notice;
+use crate::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy};
 use crate::sched::run::Run;
 use crate::sched::step::{Change, FireRequest, Fired, Missed, Saved};
 use crate::sched::time::{TimeRange, Timestamp, civil};
+use crate::sched::trigger::{Rhythm, TriggerSpec};
 use crate::store::outbox::{Progress, ThreadName};
 use crate::store::{Chore, Holder, Lease, Reply, RunQuery, Story};
 
@@ -137,4 +140,45 @@ async fn what_comes_behind_a_full_group_is_not_lost() {
     running.await.unwrap().unwrap();
     let answer = answer.expect("no answer within 10 s").unwrap();
     assert!(matches!(answer, Ok(Fired::Refused { .. })), "{answer:?}");
+}
+
+#[test]
+fn what_a_reload_reads_and_is_as_it_was_keeps_its_former_value() {
+    let series = |name: &str, priority| {
+        let spec = TriggerSpec::new(Rhythm::Every(Duration::from_secs(60)), "UTC");
+        let schedule = ScheduleName::new(name).unwrap();
+        let trigger = Trigger::new(&spec, TimeZone::UTC, &schedule).unwrap();
+        let definition = Definition {
+            series: SeriesId {
+                schedule,
+                set: SetName::default_set(),
+            },
+            trigger: Arc::clone(trigger.spec()),
+            connection: ConnectionName::new("c").unwrap(),
+            target: Target {
+                base_url: "".into(),
+                connection: "".into(),
+            },
+            query: "".into(),
+            parameters: Parameters::Positional(Vec::new()).into(),
+            policies: Policies {
+                misfire: MisfirePolicy::default(),
+                overlap: OverlapPolicy::Skip,
+                retry: RetryPolicy::default(),
+                doubt: DoubtPolicy::Verify,
+            },
+            timeout: Duration::ZERO,
+            start_deadline: Duration::ZERO,
+            cancel_grace: Duration::ZERO,
+            priority,
+            after: None,
+        };
+        (Arc::new(definition), Arc::new(trigger))
+    };
+    let former = Arc::new(vec![series("a", 0), series("b", 0)]);
+    let read = vec![series("new", 0), series("b", 0), series("a", 1)];
+    let kept = handle::keep(read.clone(), &former);
+    let same = |a: &Arc<Definition>, b: &Arc<Definition>| Arc::ptr_eq(a, b);
+    assert!(same(&kept[0].0, &read[0].0) && same(&kept[2].0, &read[2].0));
+    assert!(same(&kept[1].0, &former[1].0) && Arc::ptr_eq(&kept[1].1, &former[1].1));
 }

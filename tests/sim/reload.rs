@@ -1,7 +1,5 @@
 //! Another configuration takes the place of the present one while runs are live.
 
-use std::sync::Arc;
-
 use nightcall::sched::act::SkipWhat;
 use nightcall::sched::notice::NoticeKind;
 use nightcall::sched::outcome::{Outcome, SkipReason};
@@ -652,16 +650,4 @@ fn a_reload_is_on_record_and_one_without_a_change_changes_nothing_else() {
         "{}",
         deed.said
     );
-}
-
-#[test]
-fn what_a_reload_leaves_as_it_was_is_the_former_value_and_not_the_one_that_was_read_anew() {
-    let mut sim = Sim::new(Config::of([hourly("a"), hourly("b")]));
-    let former = sim.definitions();
-    done(sim.reload(Config::of([hourly("b"), cron("a", "15 * * * *")])));
-    let now = sim.definitions();
-    let names: Vec<String> = now.iter().map(|(d, _)| d.series.to_string()).collect();
-    assert_eq!(names, ["b/default", "a/default"]);
-    assert!(Arc::ptr_eq(&now[0].0, &former[1].0) && Arc::ptr_eq(&now[0].1, &former[1].1));
-    assert!(now[1].0 != former[0].0);
 }

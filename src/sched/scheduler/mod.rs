@@ -293,16 +293,6 @@ impl Scheduler {
         std::mem::take(&mut self.step)
     }
 
-    /// What is planned, in the order in which it was given: after a reload the former values where nothing has changed.
-    pub fn definitions(&self) -> Vec<(Arc<Definition>, Arc<Trigger>)> {
-        let planned =
-            |(index, series): &(usize, &Series)| self.series_by_id.get(series.id()) == Some(index);
-        let planned = self.series.iter().enumerate().filter(planned);
-        planned
-            .map(|(_, series)| (Arc::clone(&series.definition), Arc::clone(&series.trigger)))
-            .collect()
-    }
-
     /// When to wake it, if nothing happens before.
     pub fn next_wake(&self, now: Now) -> Wake {
         let mut wake = Wake::default();

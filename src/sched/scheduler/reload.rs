@@ -229,6 +229,10 @@ impl Scheduler {
         now: Now,
     ) {
         let series = &mut self.series[place];
+        if Arc::ptr_eq(&series.definition, &definition) {
+            self.upcoming.extend(next.map(|at| (at, place)));
+            return;
+        }
         if series.definition.trigger == definition.trigger {
             self.upcoming.extend(next.map(|at| (at, place)));
             if *series.definition != *definition {

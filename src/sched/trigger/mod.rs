@@ -168,6 +168,18 @@ impl Trigger {
         )
     }
 
+    /// Whether no two occurrences that run are closer than a day of the wall clock: it names one time of day.
+    pub fn is_daily_at_most(&self) -> bool {
+        let once = self.0.spec.dst_overlap != DstOverlap::Both;
+        match &self.0.rhythm {
+            Checked::Every(_) => false,
+            Checked::Cron(placed) => match &**placed {
+                [one] => once && one.matches.pattern.names_one_time(),
+                _ => false,
+            },
+        }
+    }
+
     /// When it runs, in words: "at 02:15 every day, Europe/Madrid".
     pub fn words(&self) -> String {
         words::of(&self.0.spec, &self.expressions())

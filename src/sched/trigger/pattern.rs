@@ -50,6 +50,12 @@ struct ByWeekday {
 }
 
 impl Pattern {
+    /// Whether it matches one time of day only.
+    pub(super) fn names_one_time(&self) -> bool {
+        let one = |bits: u64| bits.count_ones() == 1;
+        one(self.seconds) && one(self.minutes) && one(self.hours)
+    }
+
     /// The pattern of a checked expression.
     pub(super) fn of(expression: &Expression<'_>) -> Result<Self, Fault> {
         let mut by_day = ByDay {

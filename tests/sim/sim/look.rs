@@ -1,15 +1,11 @@
 //! What scenarios look at, in words that read well.
 
-use std::sync::Arc;
-
 use nightcall::sched::id::{ClientKey, RunId};
 use nightcall::sched::notice::{Notice, NoticeKind};
 use nightcall::sched::outcome::Outcome;
 use nightcall::sched::run::Run;
-use nightcall::sched::schedule::Definition;
 use nightcall::sched::scheduler::Snapshot;
 use nightcall::sched::step::{FireRequest, Fired, Key};
-use nightcall::sched::trigger::Trigger;
 
 use super::Sim;
 use crate::setup::{run_id, series};
@@ -18,12 +14,6 @@ impl Sim {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let scheduler = self.scheduler.as_ref().expect("the daemon runs");
         scheduler.snapshot(self.now())
-    }
-
-    /// What is planned, in its order.
-    pub(crate) fn definitions(&self) -> Vec<(Arc<Definition>, Arc<Trigger>)> {
-        let scheduler = self.scheduler.as_ref().expect("the daemon runs");
-        scheduler.definitions()
     }
 
     /// The key of the last question about a run.

@@ -712,3 +712,43 @@ fn the_last_day_beside_a_nearest_workday_is_not_the_last_workday() {
     // The 31st is a Sunday, the 15th a Friday.
     assert_eq!(days, [15, 31]);
 }
+
+#[test]
+fn what_is_daily_at_most_is_never_closer_than_twenty_hours() {
+    let is_daily = |lines: &[&str], zone: &str| trigger(&spec(lines, zone)).is_daily_at_most();
+    assert!(is_daily(&["15 2 * * *"], "Europe/Madrid"));
+    assert!(is_daily(&["0 30 4 1 * MON"], "UTC"));
+    for more in ["* 2 * * *", "0 2,3 * * *", "0 */6 * * *", "*/10 0 2 * * *"] {
+        assert!(!is_daily(&[more], "UTC"), "{more}");
+    }
+    assert!(!is_daily(&["0 2 * * *", "30 2 * * *"], "UTC"));
+    let both = TriggerSpec {
+        dst_overlap: DstOverlap::Both,
+        ..spec(&["30 2 * * *"], "Europe/Madrid")
+    };
+    assert!(!trigger(&both).is_daily_at_most());
+    // Clock changes of an hour, of half an hour, of a whole day, and none.
+    let zones = [
+        "Europe/Madrid",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "Asia/Kolkata",
+    ];
+    for name in zones {
+        for line in ["30 2 * * *", "0 0 * * *", "59 23 * * *"] {
+            let daily = trigger(&spec(&[line], name));
+            let two_years = between(
+                &daily,
+                at("2011-01-01T00:00:00Z"),
+                at("2013-01-01T00:00:00Z"),
+            );
+            // A date that does not exist is told and does not run.
+            let runs = two_years.iter().filter(|o| o.shape != Shape::NoSuchDay);
+            let runs: Vec<Timestamp> = runs.map(|o| o.instant).collect();
+            for pair in runs.windows(2) {
+                let gap = pair[1].duration_since(pair[0]).as_hours();
+                assert!(gap >= 20, "{name} {line}: {gap} h before {}", pair[1]);
+            }
+        }
+    }
+}
