@@ -9,10 +9,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::sched::act::{Deed, Pause, Skip};
-use crate::sched::id::{RunId, ScheduleName, SeriesId, SetName};
+use crate::sched::act::{Deed, Ended, Pause, Skip};
+use crate::sched::fault::Fault;
+use crate::sched::id::{RunId, RunKind, ScheduleName, SeriesId, SetName};
 use crate::sched::notice::Notice;
-use crate::sched::run::{Record, Run};
+use crate::sched::outcome::Outcome;
+use crate::sched::run::{CancelWhy, Record, Run};
 use crate::sched::step::{Change, Missed, Saved, SavedSeries};
 use crate::sched::time::{TimeRange, Timestamp};
 
@@ -120,6 +122,37 @@ pub struct Incident {
     pub at: Timestamp,
     /// What is wrong with it.
     pub fault: String,
+}
+
+/// What a report needs of a run: how it ended and when, without its parameters and its story.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glance {
+    /// Where its occurrence lies; of a run by hand, when it was asked for.
+    pub instant: Timestamp,
+    /// Its generation, or that somebody asked for it.
+    pub kind: RunKind,
+    /// When it might start.
+    pub due: Timestamp,
+    /// When it was decided.
+    pub planned: Timestamp,
+    /// How late it may be by its misfire policy and still be on time; `None` when it waits for other schedules.
+    pub tolerance: Option<Duration>,
+    /// How it ended; `None` while it is live.
+    pub outcome: Option<Outcome>,
+    /// What a person says of a lost run.
+    pub resolved: Option<Ended>,
+    /// Why it was, or is to be, stopped.
+    pub cancel: Option<CancelWhy>,
+    /// Submissions.
+    pub attempts: u32,
+    /// When its first attempt was handed to the vendor.
+    pub started: Option<Timestamp>,
+    /// When its last attempt was.
+    pub submitted: Option<Timestamp>,
+    /// When it finished.
+    pub finished: Option<Timestamp>,
+    /// The last fault of a run that did not succeed.
+    pub fault: Option<Fault>,
 }
 
 /// Work on the store that is not part of any decision.

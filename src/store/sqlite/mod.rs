@@ -10,6 +10,7 @@ mod checkup;
 mod chores;
 mod commit;
 mod failure;
+mod glance;
 mod lease;
 mod migrate;
 mod open;

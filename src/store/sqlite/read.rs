@@ -72,14 +72,14 @@ struct StoredRun {
 }
 
 /// Reads runs; definitions and configuration hashes that several of them share are one value in memory.
-struct Reader<'c> {
+pub(super) struct Reader<'c> {
     conn: &'c Connection,
     definitions: HashMap<i64, Arc<Definition>>,
     configs: HashSet<Arc<str>>,
 }
 
 impl<'c> Reader<'c> {
-    fn new(conn: &'c Connection) -> Self {
+    pub(super) fn new(conn: &'c Connection) -> Self {
         Self {
             conn,
             definitions: HashMap::new(),
@@ -87,7 +87,7 @@ impl<'c> Reader<'c> {
         }
     }
 
-    fn definition(&mut self, key: i64) -> Result<Arc<Definition>, Failure> {
+    pub(super) fn definition(&mut self, key: i64) -> Result<Arc<Definition>, Failure> {
         if let Some(known) = self.definitions.get(&key) {
             return Ok(Arc::clone(known));
         }

@@ -6,18 +6,21 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::failure::Failure;
-use super::{acts, open, place, read};
+use super::{acts, glance, open, place, read};
 use crate::sched::act::{Deed, Pause, Skip};
 use crate::sched::id::{ConnectionName, RunId, ScheduleName, SeriesId};
+use crate::sched::notice::NoticeKind;
 use crate::sched::run::Run;
 use crate::sched::schedule::Definition;
 use crate::sched::step::{Decided, Missed, SavedSeries};
 use crate::sched::time::{TimeRange, Timestamp};
-use crate::store::{InForce, Incident, RunQuery, StoreError, Story};
+use crate::sched::trigger::Occurrence;
+use crate::store::{Glance, InForce, Incident, RunQuery, StoreError, Story};
 
 /// One question for a reading thread; it answers by itself.
 pub(super) type Question = Box<dyn FnOnce(&mut Reading) + Send>;
@@ -203,6 +206,49 @@ impl SqliteReader {
     /// The newest outage of a connection that people were told of, unless the connection has worked since.
     pub fn incident(&self, connection: &ConnectionName) -> Result<Option<Incident>, StoreError> {
         self.ask(|conn| read::incident(conn, connection))
+    }
+
+    /// Shows every series that is open or on record, in their order, each with its runs of a range: by instant, later
+    /// generations after earlier ones. No more than one series is in memory at a time.
+    pub fn each_series(
+        &self,
+        range: TimeRange,
+        look: &mut dyn FnMut(&SeriesId, Vec<Glance>),
+    ) -> Result<(), StoreError> {
+        self.ask(|conn| glance::each_series(conn, range, look))
+    }
+
+    /// How long the newest runs of a series took that succeeded and lie before a time, at most so many.
+    pub fn took_before(
+        &self,
+        series: &SeriesId,
+        before: Timestamp,
+        most: usize,
+    ) -> Result<Vec<Duration>, StoreError> {
+        self.ask(|conn| glance::took_before(conn, series, before, most))
+    }
+
+    /// How many notices of each kind there were in a range of time, the most frequent first.
+    pub fn notices_by_kind(&self, range: TimeRange) -> Result<Vec<(NoticeKind, u64)>, StoreError> {
+        self.ask(|conn| glance::notices_by_kind(conn, range))
+    }
+
+    /// The instant of the oldest of the so many newest runs of a series; `None` when it has fewer.
+    pub fn oldest_of_newest(
+        &self,
+        series: &SeriesId,
+        many: u64,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.ask(|conn| glance::oldest_of_newest(conn, series, many))
+    }
+
+    /// Whether a run of the series with this nominal time is on record, wherever a former zone placed it.
+    pub fn has_nominal(
+        &self,
+        series: &SeriesId,
+        occurrence: &Occurrence,
+    ) -> Result<bool, StoreError> {
+        self.ask(|conn| glance::has_nominal(conn, series, occurrence))
     }
 
     /// Every occurrence of every open series up to this time is decided; `None` before the first decision.

@@ -10,17 +10,19 @@ use rusqlite::StatementStatus;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::commit::{Known, commit};
+use super::glance::{each_series, has_nominal, notices_by_kind, oldest_of_newest, took_before};
 use super::read::{in_force, planned_after, runs, saved, story};
 use super::*;
 use crate::sched::call::{Parameters, Target};
-use crate::sched::id::{ConnectionName, JobId};
+use crate::sched::fault::{Fault, FaultClass};
+use crate::sched::id::{ClientKey, ConnectionName, JobId, RunKind};
 use crate::sched::outcome::Outcome;
 use crate::sched::policy::{DoubtPolicy, MisfirePolicy, OverlapPolicy, Policies, RetryPolicy};
 use crate::sched::run::{Origin, Record, RunState};
 use crate::sched::schedule::Definition;
 use crate::sched::step::RECENT;
 use crate::sched::time::{Mono, Now, TimeZone, civil, earlier};
-use crate::sched::trigger::{Fold, Rhythm, TriggerSpec};
+use crate::sched::trigger::{Fold, Occurrence, Rhythm, Shape, TriggerSpec};
 use crate::sched::written::Written;
 
 fn definition(series: &str, priority: i32) -> Arc<Definition> {
@@ -264,8 +266,10 @@ fn a_run_takes_three_statements_to_be_submitted_and_two_for_each_step_after_that
 fn costs(history: u32) -> Vec<(&'static str, i64)> {
     let mut counted = Counted::new();
     let mut past: Vec<Run> = (0..history).map(|n| counted.run(n)).collect();
-    past.iter_mut()
-        .for_each(|run| Counted::end(run, Outcome::Succeeded));
+    past.iter_mut().for_each(|run| {
+        run.submitted = Some(run.due);
+        Counted::end(run, Outcome::Succeeded);
+    });
     let last = past.last().unwrap().clone();
     // An hour that has passed long ago, with one of each kind that is asked for.
     Counted::end(&mut past[100], Outcome::Failed);
@@ -317,6 +321,27 @@ fn costs(history: u32) -> Vec<(&'static str, i64)> {
             "show",
             Box::new(|conn| drop(story(conn, &last.id).unwrap())),
         ),
+        (
+            "report",
+            Box::new(|conn| {
+                let night = TimeRange {
+                    after: earlier(last.id.instant, Duration::from_secs(14 * 3600)),
+                    upto: last.id.instant,
+                };
+                let mut seen = 0;
+                each_series(conn, night, &mut |_, runs| seen += runs.len()).unwrap();
+                assert_eq!(seen, 14 * 20);
+                drop(notices_by_kind(conn, night).unwrap());
+            }),
+        ),
+        (
+            "report, of one series",
+            Box::new(|conn| {
+                let series = &last.id.series;
+                assert_eq!(took_before(conn, series, later, 14).unwrap().len(), 14);
+                assert!(oldest_of_newest(conn, series, 20).unwrap().is_some());
+            }),
+        ),
     ];
     let cost = |(what, question): &(&'static str, Question<'_>)| {
         let (_, steps) = counted.cost(|counted| question(&counted.conn));
@@ -334,6 +359,94 @@ fn no_question_costs_more_with_a_longer_history() {
             after <= before + before / 10,
             "{what}: {before} steps with 1,000 runs, {after} with 8,000"
         );
+    }
+}
+
+#[test]
+fn a_report_sees_each_series_once_and_of_a_run_what_it_needs() {
+    let mut counted = Counted::new();
+    let mut twice = counted.run(0);
+    twice.attempt = 1;
+    twice.submitted = Some(twice.due);
+    let first = told(&twice, "submitting");
+    let retried = Timestamp::UNIX_EPOCH + Duration::from_secs(600);
+    twice.attempt = 2;
+    twice.submitted = Some(retried);
+    twice.fault = Some(Fault::new(
+        FaultClass::Transient,
+        "backendError",
+        "try again",
+    ));
+    let mut second = told(&twice, "submitting");
+    if let Change::Run { record, .. } = &mut second {
+        record.at = retried;
+    }
+    Counted::end(&mut twice, Outcome::Failed);
+    twice.finished = Some(retried);
+    let over = told(&twice, "finished");
+    let mut again = twice.clone();
+    again.id.kind = RunKind::Generation(1);
+    again.civil = civil::date(1970, 1, 1).at(1, 0, 0, 0);
+    Counted::end(&mut again, Outcome::Succeeded);
+    let by_hand = RunKind::Manual(ClientKey::new("0f3a").unwrap());
+    let mut hand = counted.run(1);
+    hand.id.kind = by_hand.clone();
+    let planned_only = Change::Cursor {
+        series: counted.definitions[2].series.clone(),
+        upto: Timestamp::UNIX_EPOCH,
+        definition: Arc::clone(&counted.definitions[2]),
+    };
+    let again_over = told(&again, "finished");
+    counted.commit(&[
+        first,
+        second,
+        over,
+        again_over,
+        told(&hand, "planned"),
+        planned_only,
+    ]);
+
+    let all = TimeRange {
+        after: Timestamp::MIN,
+        upto: Timestamp::MAX,
+    };
+    let mut seen = Vec::new();
+    each_series(&counted.conn, all, &mut |series, runs| {
+        seen.push((series.to_string(), runs));
+    })
+    .unwrap();
+    let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["s00/x", "s01/x", "s02/x"]);
+    assert_eq!(seen[0].1.len(), 2, "{seen:?}");
+    let (failed, succeeded) = (&seen[0].1[0], &seen[0].1[1]);
+    assert_eq!(
+        (&failed.kind, failed.attempts),
+        (&RunKind::Generation(0), 2)
+    );
+    assert_eq!(failed.outcome, Some(Outcome::Failed));
+    assert_eq!(failed.started, Some(Timestamp::UNIX_EPOCH));
+    assert_eq!(failed.submitted, Some(retried));
+    assert_eq!(failed.fault, twice.fault);
+    assert_eq!(failed.tolerance, Some(MisfirePolicy::default().tolerance));
+    assert_eq!(succeeded.kind, RunKind::Generation(1));
+    assert_eq!(
+        (&succeeded.fault, succeeded.outcome),
+        (&None, Some(Outcome::Succeeded))
+    );
+    assert_eq!((&seen[1].1[0].kind, seen[1].1[0].outcome), (&by_hand, None));
+    assert!(seen[2].1.is_empty());
+
+    let occurrence = |hour| Occurrence {
+        instant: Timestamp::UNIX_EPOCH + Duration::from_secs(3 * 3600),
+        civil: civil::date(1970, 1, 1).at(hour, 0, 0, 0),
+        fold: Fold::First,
+        shape: Shape::Plain,
+        clock_like: true,
+    };
+    let series = &twice.id.series;
+    for (hour, there) in [(0, true), (1, true), (2, false)] {
+        let found = has_nominal(&counted.conn, series, &occurrence(hour)).unwrap();
+        assert_eq!(found, there, "{hour}");
     }
 }
 
