@@ -35,8 +35,8 @@ impl Exit {
         (
             Self::Failed,
             1,
-            "the run that was waited for did not succeed, what was asked for does not exist, or `status` \
-             or `doctor` found something wrong",
+            "the run that was waited for did not succeed, what was asked for does not exist, or `status`, \
+             `report` or `doctor` found something wrong",
         ),
         (
             Self::Refused,

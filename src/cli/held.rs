@@ -13,7 +13,7 @@ use crate::sched::outcome::{Outcome, SkipReason};
 use crate::sched::run::Run;
 use crate::sched::scheduler::is_wished;
 use crate::sched::time::Timestamp;
-use crate::sched::trigger::{Occurrence, Shape};
+use crate::sched::trigger::{Occurrence, Shape, Trigger};
 
 /// What people hold back, as it is on record.
 #[derive(Default)]
@@ -32,26 +32,47 @@ impl Held {
         let Some(past) = past else {
             return Self::default();
         };
+        let pauses = past.history().pauses().unwrap_or_default();
         let skips = past.history().skips().unwrap_or_default();
+        let trigger = |series: &SeriesId| {
+            let schedule = super::select::configured(config, &series.schedule);
+            schedule.map(|schedule| &*schedule.trigger)
+        };
+        Self::of(pauses, skips, &trigger, now)
+    }
+
+    /// What these pauses and wishes hold back, by the triggers of the series.
+    pub(super) fn of<'t>(
+        pauses: Vec<Pause>,
+        skips: Vec<Skip>,
+        trigger: &dyn Fn(&SeriesId) -> Option<&'t Trigger>,
+        now: Timestamp,
+    ) -> Self {
         let mut held = Self {
-            pauses: past.history().pauses().unwrap_or_default(),
+            pauses,
             ..Self::default()
         };
         for skip in skips {
             match skip.what {
-                SkipWhat::Next(left) => held.count(config, &skip.series, left, now),
+                SkipWhat::Next(left) => {
+                    let trigger = trigger(&skip.series);
+                    trigger
+                        .into_iter()
+                        .for_each(|trigger| held.count(trigger, &skip.series, left, now));
+                }
                 SkipWhat::On(_) | SkipWhat::At(_) => held.named.push(skip),
             }
         }
         held
     }
 
+    /// Whether nothing is held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pauses.is_empty() && self.named.is_empty() && self.next.is_empty()
+    }
+
     /// The next so many occurrences of a series.
-    fn count(&mut self, config: &Config, series: &SeriesId, left: u32, now: Timestamp) {
-        let schedule = super::select::configured(config, &series.schedule);
-        let Some(trigger) = schedule.map(|schedule| &schedule.trigger) else {
-            return;
-        };
+    fn count(&mut self, trigger: &Trigger, series: &SeriesId, left: u32, now: Timestamp) {
         let following = |o: &Occurrence| trigger.after(o.instant);
         let coming = std::iter::successors(trigger.after(now), following);
         let runs = coming.filter(|o| o.shape != Shape::NoSuchDay);

@@ -20,6 +20,7 @@ mod progress;
 mod reach;
 pub mod reload;
 mod rendered;
+pub mod report;
 pub mod resolve;
 pub mod runs;
 pub mod sandbox;
@@ -78,6 +79,7 @@ enum Command {
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
+    Report(report::ReportArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Fire(fire::FireArgs),
@@ -187,6 +189,7 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Runs(args) => runs::runs(context, args),
         Command::Show(args) => show::show(context, args),
         Command::Why(args) => why::why(context, args),
+        Command::Report(args) => wait_for(report::report(context, args)),
         Command::Status(args) => wait_for(status::status(context, args)),
         Command::Doctor(args) => wait_for(doctor::doctor(context, args)),
         Command::Fire(args) => wait_for(fire::fire(context, args)),

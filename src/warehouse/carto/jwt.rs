@@ -10,7 +10,7 @@ use crate::sched::time::Timestamp;
 use crate::secret::Secret;
 
 /// When the token ends; `None` when it is none of this kind, names no end, or one that is no time.
-pub(super) fn end(token: &Secret) -> Option<Timestamp> {
+pub fn end(token: &Secret) -> Option<Timestamp> {
     let mut parts = token.expose().split('.');
     let (_head, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {

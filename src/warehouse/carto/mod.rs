@@ -31,6 +31,7 @@ use url::Url;
 
 use self::auth::Tokens;
 use self::exchange::Http;
+pub use self::jwt::end as token_end;
 use self::protocol::{Exchange, Request};
 pub use self::protocol::{MAX_JOB, MAX_LIST};
 use super::{Heard, JobClient, Looked, Reply};
