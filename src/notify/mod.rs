@@ -3,6 +3,16 @@
 //! A channel sends what it is given and says how that went. What is sent, when, and how often it is tried again is not
 //! its business.
 
+pub mod heartbeat;
+mod hidden;
+mod http;
+mod identity;
+mod plain;
+pub mod render;
+pub mod setup;
+pub mod slack;
+pub mod webhook;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod hostile;
 mod import;
 mod migrations;
 mod network;
+mod notify;
 mod operations;
 mod operator;
 mod outbox;

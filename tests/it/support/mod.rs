@@ -4,5 +4,6 @@ pub(crate) mod arbitrary;
 pub(crate) mod memory_store;
 pub(crate) mod moody_store;
 pub(crate) mod preload;
+pub(crate) mod receiver;
 pub(crate) mod runs;
 pub(crate) mod world;
