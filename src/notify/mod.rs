@@ -3,6 +3,7 @@
 //! A channel sends what it is given and says how that went. What is sent, when, and how often it is tried again is not
 //! its business.
 
+pub mod command;
 pub mod heartbeat;
 mod hidden;
 mod http;

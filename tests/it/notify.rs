@@ -1,6 +1,8 @@
 //! What arrives at real receivers, channel by channel; what is tried again and what is given up; and that whatever a
 //! receiver does, a sending ends, in bounds, and shows no secret.
 
+#[path = "notify/command.rs"]
+mod command;
 #[path = "notify/heartbeat.rs"]
 mod heartbeat;
 #[path = "notify/render.rs"]
