@@ -4,6 +4,7 @@
 //! its business.
 
 pub mod command;
+pub mod email;
 pub mod heartbeat;
 mod hidden;
 mod http;

@@ -3,6 +3,8 @@
 
 #[path = "notify/command.rs"]
 mod command;
+#[path = "notify/email.rs"]
+mod email;
 #[path = "notify/heartbeat.rs"]
 mod heartbeat;
 #[path = "notify/render.rs"]

@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub(crate) mod arbitrary;
+pub(crate) mod mail_server;
 pub(crate) mod memory_store;
 pub(crate) mod moody_store;
 pub(crate) mod preload;
