@@ -113,37 +113,29 @@ mod tests {
 
     #[test]
     fn words_are_added_to_the_path_and_nothing_else_is_lost() {
-        let run: RunId = "store-clusters@2026-03-01T02:15:00Z".parse().unwrap();
-        let rid = identity::of(&run.to_string());
-        let beats = [
-            (Beat::Alive, "", ""),
-            (Beat::Started(run.clone()), "/start", "rid"),
-            (Beat::Succeeded(run.clone()), "", "rid"),
-            (Beat::Failed(run, "lost".into()), "/fail", "rid"),
-        ];
-        for (beat, word, query) in beats {
-            for (base, slash, first) in [
-                ("https://hc-ping.com/5d1c", "", "?"),
-                ("https://hc-ping.com/5d1c/", "/", "?"),
-                ("https://hc-ping.com/key/slug?create=1", "", "&"),
-            ] {
-                let (path, had) = base
-                    .split_once('?')
-                    .map_or((base, ""), |(p, _)| (p, "?create=1"));
-                let stem = if word.is_empty() {
-                    path
-                } else {
-                    path.trim_end_matches('/')
-                };
-                let rid = if query.is_empty() {
-                    String::new()
-                } else {
-                    format!("{first}rid={rid}")
-                };
-                let wanted = format!("{stem}{word}{had}{rid}");
-                let found = address(Url::parse(base).unwrap(), &beat);
-                assert_eq!(found.as_str(), wanted, "{base} {slash}");
-            }
+        let run: RunId = "store-clusters/hyper@2026-03-01T02:15:00Z".parse().unwrap();
+        let rid = format!("rid={}", identity::of(&run.to_string()));
+        let failed = Beat::Failed(run.clone(), "lost".into());
+        for (base, beat, wanted) in [
+            ("https://hc/5d1c", Beat::Alive, "https://hc/5d1c".to_owned()),
+            (
+                "https://hc/5d1c/",
+                Beat::Started(run.clone()),
+                format!("https://hc/5d1c/start?{rid}"),
+            ),
+            (
+                "https://hc/5d1c",
+                failed,
+                format!("https://hc/5d1c/fail?{rid}"),
+            ),
+            (
+                "https://hc/k/s?create=1",
+                Beat::Succeeded(run),
+                format!("https://hc/k/s?create=1&{rid}"),
+            ),
+        ] {
+            let found = address(Url::parse(base).unwrap(), &beat);
+            assert_eq!(found.as_str(), wanted);
         }
     }
 

@@ -28,9 +28,15 @@ mod tests {
 
     #[test]
     fn a_name_has_one_uuid_for_ever() {
-        let uuid = of("store-clusters@2026-03-01T02:15:00Z").to_string();
-        assert_eq!(uuid, of("store-clusters@2026-03-01T02:15:00Z").to_string());
-        assert_ne!(uuid, of("store-clusters@2026-03-02T02:15:00Z").to_string());
+        let uuid = of("store-clusters/hyper@2026-03-01T02:15:00Z").to_string();
+        assert_eq!(
+            uuid,
+            of("store-clusters/hyper@2026-03-01T02:15:00Z").to_string()
+        );
+        assert_ne!(
+            uuid,
+            of("store-clusters/hyper@2026-03-02T02:15:00Z").to_string()
+        );
         assert_eq!(of("").get_version_num(), 5);
     }
 
