@@ -317,3 +317,25 @@ async fn a_certificate_is_believed_when_its_authority_is_named() {
         "{missing:?}"
     );
 }
+
+#[tokio::test]
+async fn a_proxy_is_asked_when_it_is_named_and_never_shown() {
+    let proxy = Receiver::always(status(200)).await;
+    let with = |proxy: String| WebhookSettings {
+        url: secret("http://hooks.invalid/t"),
+        secret: None,
+        reach: Reach {
+            proxy: Some(proxy),
+            ..Reach::default()
+        },
+    };
+    told(&Webhook::new(with(proxy.url("/"))).unwrap(), &one())
+        .await
+        .unwrap();
+    assert_eq!(proxy.heard()[0].path, "http://hooks.invalid/t");
+    let error = Webhook::new(with(format!("socks9://user:{TELLING}@proxy"))).err();
+    assert_eq!(
+        error.unwrap().to_string(),
+        "`proxy` cannot be used: it is not an http or https URL"
+    );
+}
