@@ -142,6 +142,16 @@ impl Pace {
         Some(times)
     }
 
+    /// How many requests may leave at once now, and the most that ever may; none while the host pauses.
+    pub fn left(&self, now: Mono) -> (f64, f64) {
+        let left = if self.open(now) {
+            self.tokens_at(now)
+        } else {
+            0.0
+        };
+        (left, self.capacity)
+    }
+
     /// Until when the host pauses, when it does.
     pub fn paused_until(&self, now: Mono) -> Option<Mono> {
         self.pause.map(|p| p.until).filter(|until| now < *until)
@@ -195,6 +205,20 @@ mod tests {
     const ZERO: Mono = Mono(0);
     fn at(ms: u64) -> Mono {
         ZERO.plus(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn what_is_left_is_what_may_leave_at_once() {
+        let mut pace = Pace::new(60, ZERO);
+        assert_eq!(pace.left(ZERO), (15.0, 15.0));
+        for _ in 0..10 {
+            pace.take([false, false, false, true], ZERO).unwrap();
+        }
+        assert_eq!(pace.left(ZERO), (5.0, 15.0));
+        // Three quarters of sixty in a minute.
+        assert_eq!(pace.left(at(4000)), (8.0, 15.0));
+        pace.too_many(None, at(4000));
+        assert_eq!(pace.left(at(5000)), (0.0, 15.0));
     }
 
     /// All requests that leave when polls always wait, in milliseconds.

@@ -65,6 +65,10 @@ pub struct ConnectionStatus {
     pub outage: Option<(Timestamp, String)>,
     /// The host pauses after "too many requests", for so much longer.
     pub paused: Option<std::time::Duration>,
+    /// How many requests may leave to the host at once now …
+    pub budget_left: f64,
+    /// … and the most that ever may.
+    pub budget: f64,
     /// When the job list last showed a job of ours; until then absence cannot be proven.
     pub proven: Option<Timestamp>,
     /// Whether the list could be read when it was last asked for.
@@ -121,6 +125,7 @@ impl Scheduler {
     fn connection_status(&self, index: usize, now: Mono) -> ConnectionStatus {
         let connection = &self.connections[index];
         let host = &self.hosts[connection.host];
+        let (budget_left, budget) = host.pace.left(now);
         ConnectionStatus {
             name: connection.limits.name.clone(),
             host: host.name.clone(),
@@ -133,6 +138,8 @@ impl Scheduler {
                 .outage()
                 .map(|outage| (outage.since, outage.fault.to_string())),
             paused: host.pace.paused_until(now).map(|until| until.since(now)),
+            budget_left,
+            budget,
             proven: connection.memory.proven,
             list_readable: connection.lookups.readable,
             swept: connection.lookups.swept(),
