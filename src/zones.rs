@@ -125,6 +125,12 @@ impl Zones {
         age(self.used.version.as_deref()?, now)
     }
 
+    /// When the data in use came out, roughly; `None` when it does not tell its version.
+    pub fn released(&self) -> Option<Timestamp> {
+        let day = released(self.used.version.as_deref()?)?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    }
+
     /// Whether the data in use is so old that zones may have changed since.
     pub fn is_old(&self) -> bool {
         self.used
@@ -344,6 +350,9 @@ mod tests {
     fn the_bundle_tells_a_version_that_can_be_compared() {
         let version = Source::bundled().version.unwrap();
         assert!(released(&version).is_some(), "{version}");
+        let zones = Zones::choose(None, Source::bundled(), Timestamp::now());
+        let year = zones.released().unwrap().to_string();
+        assert_eq!(year[..4], version[..4]);
     }
 
     #[test]
