@@ -22,10 +22,9 @@ use super::observe::Observer;
 use super::outbox::Channel;
 use super::patience::{BEAT, patiently};
 use super::perform::Performer;
-use super::{DaemonError, Plan};
+use super::{DaemonError, Plan, measure};
 use crate::sched::act::{Act, Acted};
 use crate::sched::id::{RunId, SeriesId};
-use crate::sched::run::Origin;
 use crate::sched::scheduler::{Predecessors, Scheduler, Setup};
 use crate::sched::step::{Change, Effect, Input, Step};
 use crate::sched::time::{Mono, TimeRange, Timestamp, between};
@@ -204,6 +203,7 @@ impl Driver {
             drop(spawn_blocking(move || drop(former)));
             self.performer.exchange(clients);
             self.channels.send_replace(self.plan.channels.clone());
+            self.observer.measures.expect(&self.plan);
         }
         self.reported = self.reported.filter(|_| !shown);
         self.release(scheduler, changes, step.effects).await
@@ -262,6 +262,7 @@ impl Driver {
             return Ok(changes);
         }
         let commit = self.store.commit(self.lease.lease(), changes);
+        let commit = self.observer.measures.commit(commit);
         let commit = patiently(&self.systemd, &self.status, commit);
         tokio::pin!(commit);
         if let Some((scheduler, taken)) = meanwhile {
@@ -463,11 +464,7 @@ fn undecided(input: &Input) {
 /// How late the occurrences of a step were decided, at most.
 fn lateness(changes: &[Change]) -> Duration {
     let planned = changes.iter().filter_map(|change| match change {
-        Change::Run { run, record, at }
-            if run.origin == Origin::Planned && record.what == "planned" =>
-        {
-            Some(between(run.id.instant, at.wall))
-        }
+        Change::Run { run, record, at } => measure::lateness(run, record, *at),
         _ => None,
     });
     planned.max().unwrap_or_default()

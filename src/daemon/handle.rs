@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 
+use super::chores::Bell;
+use super::measure::Measures;
 use super::{ChannelStatus, Clients, Plan};
 use crate::sched::act::{Act, Acted, By};
 use crate::sched::id::SeriesId;
@@ -58,6 +60,8 @@ pub struct DaemonHandle {
     pub(super) feed: broadcast::Sender<Arc<Change>>,
     pub(super) channels: watch::Receiver<Arc<Vec<ChannelStatus>>>,
     pub(super) planned: watch::Receiver<Planned>,
+    pub(super) measures: Measures,
+    pub(super) bell: Bell,
 }
 
 /// The series that are planned, in the order of the configuration.
@@ -125,6 +129,16 @@ impl DaemonHandle {
     /// Everything that is committed from now on. A reader that falls far behind misses some.
     pub fn feed(&self) -> broadcast::Receiver<Arc<Change>> {
         self.feed.subscribe()
+    }
+
+    /// What was counted and timed since the start.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
+    /// When the second bell last rang, whatever the loop does meanwhile.
+    pub fn bell(&self) -> Option<Timestamp> {
+        self.bell.rang()
     }
 }
 

@@ -8,6 +8,7 @@ mod driver;
 mod handle;
 mod inbox;
 mod lease;
+mod measure;
 mod observe;
 mod outbox;
 mod patience;
@@ -35,6 +36,7 @@ pub use clock::{Clock, Moment, SystemClock, synchronisation};
 pub use doctor::Checks;
 pub use handle::{DaemonHandle, Replacement, Status, Undecided};
 pub use outbox::{Channel, ChannelStatus, Trouble};
+pub use measure::Measures;
 pub use perform::Clients;
 
 use asked::Asked;
@@ -156,6 +158,9 @@ impl Daemon {
             stored: observer.notices(),
             status: told,
         };
+        let measures = observer.measures.clone();
+        measures.expect(&parts.plan);
+        let bell = Bell::default();
         let (status, shown) = watch::channel(Arc::new(Status {
             pid: std::process::id(),
             started: now.wall,
@@ -175,6 +180,8 @@ impl Daemon {
             feed: observer.feed(),
             channels: shown_channels,
             planned: shown_plan,
+            measures: measures.clone(),
+            bell: bell.clone(),
         };
         let daily = (parts.chores.doctor_at, parts.chores.doctor_zone.clone());
         let doctor = Doctor::new(daily, Arc::clone(&parts.plan.checks), answers.clone());
@@ -191,12 +198,12 @@ impl Daemon {
                 stop: parts.stop,
             },
             lease,
-            performer: Performer::new(parts.clients, answers.clone()),
+            performer: Performer::new(parts.clients, answers.clone(), measures),
             observer,
             planned,
             channels,
             status,
-            bell: Bell::default(),
+            bell,
             systemd: parts.systemd,
             unreported: false,
             reported: None,

@@ -1,10 +1,11 @@
-//! Committed changes become log lines and the live feed. Readers only: nothing here decides anything.
+//! Committed changes become log lines, the live feed and measures. Readers only: nothing here decides anything.
 
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast};
 use tracing::{debug, info, warn};
 
+use super::measure::Measures;
 use crate::sched::act::Pause;
 use crate::sched::notice::{Notice, NoticeKind};
 use crate::sched::outcome::Outcome;
@@ -14,11 +15,12 @@ use crate::sched::step::Change;
 /// So many changes may a slow reader be behind before it misses some.
 const FEED: usize = 4096;
 
-/// Tells the log and the feed what was committed.
+/// Tells the log, the feed and the measures what was committed.
 #[derive(Clone)]
 pub(super) struct Observer {
     feed: broadcast::Sender<Arc<Change>>,
     notices: Arc<Notify>,
+    pub(super) measures: Measures,
 }
 
 impl Observer {
@@ -26,6 +28,7 @@ impl Observer {
         Self {
             feed: broadcast::channel(FEED).0,
             notices: Arc::default(),
+            measures: Measures::new(),
         }
     }
 
@@ -41,6 +44,10 @@ impl Observer {
 
     /// What was committed, in order.
     pub(super) fn observe(&self, changes: Vec<Change>) {
+        // First, so that whoever follows the feed finds it counted.
+        changes
+            .iter()
+            .for_each(|change| self.measures.changed(change));
         for change in changes {
             log(&change);
             if let Change::Notice(_) = change {

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::measure::Measures;
 use crate::sched::fault::{ConnectionFault, Fault, FaultClass};
 use crate::sched::id::ConnectionName;
 use crate::sched::step::{
@@ -21,14 +23,16 @@ pub type Clients = HashMap<ConnectionName, Arc<dyn JobClient>>;
 pub(super) struct Performer {
     clients: Clients,
     answers: mpsc::Sender<Input>,
+    measures: Measures,
     tasks: TaskTracker,
 }
 
 impl Performer {
-    pub(super) fn new(clients: Clients, answers: mpsc::Sender<Input>) -> Self {
+    pub(super) fn new(clients: Clients, answers: mpsc::Sender<Input>, measures: Measures) -> Self {
         Self {
             clients,
             answers,
+            measures,
             tasks: TaskTracker::new(),
         }
     }
@@ -44,9 +48,15 @@ impl Performer {
             return;
         };
         let (client, answers) = (self.clients.get(name).cloned(), self.answers.clone());
+        let measures = self.measures.clone();
         self.tasks.spawn(async move {
             let input = match &client {
-                Some(client) => ask(client.as_ref(), &effect).await,
+                Some(client) => {
+                    let since = Instant::now();
+                    let input = ask(client.as_ref(), &effect).await;
+                    measures.answered(&effect, since.elapsed());
+                    input
+                }
                 None => no_client(&effect),
             };
             // Boxed: room for the answer would make each task that waits twice as large.

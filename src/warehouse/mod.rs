@@ -1,6 +1,7 @@
 //! Jobs at the vendor: the one door, five questions. No implementation is named here.
 
 pub mod carto;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +11,8 @@ use crate::sched::fault::Fault;
 use crate::sched::id::JobId;
 use crate::sched::step::{CancelAnswer, ListAnswer, PollAnswer, SubmitAnswer};
 use crate::sched::time::Timestamp;
+
+pub use words::counted_as;
 
 /// What came back, with the vendor's clock (the `Date` header) when it sent one.
 #[derive(Clone, Debug, PartialEq)]

