@@ -184,6 +184,7 @@ impl Running {
             handle,
             store,
             zone: lookup,
+            zone_data: zones.released(),
             reload,
         };
         Ok(Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,22 +14,16 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::asked::{run_id, run_query};
-use super::wire::{FollowAsked, HealthView, RunAsked, RunView, RunsAsked, StatusView, StoryView};
+use super::wire::{FollowAsked, RunAsked, RunView, RunsAsked, StatusView, StoryView};
 use super::wrong::{Code, Wrong, bad, wrong};
-use super::{Api, acting, follow};
-use crate::daemon::{ChannelStatus, Status};
+use super::{Api, acting, follow, health, metrics};
 use crate::sched::id::RunId;
 use crate::sched::run::Run;
-use crate::sched::time::{TimeZone, Timestamp, between, words};
+use crate::sched::time::{TimeZone, words};
 use crate::store::Story;
-
-/// A channel that takes nothing for longer is something to complain of.
-const UNHEARD: Duration = Duration::from_secs(15 * 60);
 
 /// The daemon and the store must answer within this.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
-/// A daemon that says nothing for so long hangs.
-const SILENT: Duration = Duration::from_secs(30);
 
 /// What every handler needs.
 #[derive(Clone)]
@@ -86,7 +80,9 @@ fn reading() -> Router<Door> {
         .route("/v1/runs", get(runs))
         .route("/v1/run", get(run))
         .route("/v1/follow", get(following))
-        .route("/healthz", get(health))
+        .route("/healthz", get(health::health))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
 }
 
 async fn unknown(uri: Uri) -> Wrong {
@@ -111,59 +107,8 @@ async fn not_this_way(method: Method) -> Wrong {
 async fn status(State(door): State<Door>) -> Json<StatusView> {
     let handle = &door.api.handle;
     let (status, channels) = (handle.status(), handle.channels());
-    Json(StatusView::of(
-        &status,
-        &channels,
-        complaints(&status, &channels),
-    ))
-}
-
-async fn health(State(door): State<Door>) -> (StatusCode, Json<HealthView>) {
-    let handle = &door.api.handle;
-    let complaints = complaints(&handle.status(), &handle.channels());
-    let healthy = complaints.is_empty();
-    let status = match healthy {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let view = HealthView {
-        healthy,
-        complaints,
-    };
-    (status, Json(view))
-}
-
-/// What the daemon says is wrong, and what it cannot say itself: that it says nothing.
-fn complaints(status: &Status, channels: &[ChannelStatus]) -> Vec<String> {
-    let mut complaints = status.complaints();
-    let now = Timestamp::now();
-    for channel in channels {
-        let trouble = channel.trouble.as_ref();
-        let long = trouble.map(|trouble| (between(trouble.since, now), &trouble.why));
-        if let Some((long, why)) = long.filter(|(long, _)| *long > UNHEARD) {
-            complaints.push(format!(
-                "channel {} has not taken a message for {}: {why}",
-                channel.name,
-                words(long)
-            ));
-        }
-    }
-    if status.store.is_some() {
-        return complaints;
-    }
-    let silent = between(status.at, Timestamp::now());
-    if silent > SILENT {
-        complaints.insert(
-            0,
-            format!("the daemon hangs: nothing for {}", words(silent)),
-        );
-    } else if status.scheduler.mark.is_none() {
-        complaints.insert(
-            0,
-            "the daemon is starting: it reads its database".to_owned(),
-        );
-    }
-    complaints
+    let complaints = health::complaints(&status, &channels);
+    Json(StatusView::of(&status, &channels, complaints))
 }
 
 async fn runs(

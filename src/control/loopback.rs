@@ -15,7 +15,7 @@ use super::wrong::{Code, wrong};
 use crate::secret::Secret;
 
 /// What is asked without a token: whether all is well.
-const OPEN: &str = "/healthz";
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Lets through what names the loopback and carries the token.
 pub(super) async fn guarded(
@@ -33,7 +33,7 @@ pub(super) async fn guarded(
     }
     let shown = request.headers().get(header::AUTHORIZATION);
     let opens = shown.is_some_and(|shown| token::opens(&token, shown.as_bytes()));
-    if !opens && request.uri().path() != OPEN {
+    if !opens && !OPEN.contains(&request.uri().path()) {
         return wrong(
             Code::Unauthorized,
             "this address asks for the token",

@@ -1,6 +1,6 @@
 //! The local API of a running daemon: a unix socket, and a loopback address when asked for.
 //!
-//! `api.rs` has the routes that read, `acting.rs` those that act, `asked.rs` reads what was asked, `follow.rs` is the one
+//! `api.rs` has the routes that read, `health.rs` whether all is well, `metrics.rs` the numbers, `acting.rs` what acts, `asked.rs` reads what was asked, `follow.rs` is the one
 //! answer that goes on, `connection.rs` has the limits of a connection, `caller.rs` says who is at its other end,
 //! `loopback.rs` guards the loopback address with the `token.rs`, `socket.rs` is the socket as a file, `wire.rs` every
 //! JSON object, `client.rs` the other end.
@@ -14,7 +14,9 @@ pub mod caller;
 pub mod client;
 mod connection;
 mod follow;
+mod health;
 mod loopback;
+mod metrics;
 mod socket;
 pub mod token;
 pub mod wire;
@@ -34,6 +36,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::daemon::{DaemonHandle, Replacement, Zones};
+use crate::sched::time::Timestamp;
 use crate::secret::Secret;
 use crate::store::Store;
 
@@ -54,6 +57,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// Zones by name.
     pub zone: Zones,
+    /// When the zone data came out, roughly, as far as it tells.
+    pub zone_data: Option<Timestamp>,
     /// Reads the configuration again.
     pub reload: Reload,
 }

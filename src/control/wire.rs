@@ -20,7 +20,7 @@ pub use acts::{
 };
 pub use status::{
     ChannelView, ComingView, ConnectionView, DoctorView, HealthView, OccupiedView, OutageView,
-    PauseView, SkipView, StatusView,
+    PauseView, ReadyView, SkipView, StatusView,
 };
 
 /// One run, as `runs` and `show` print it.

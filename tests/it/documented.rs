@@ -1,5 +1,6 @@
 //! The documentation says what the program does: the example file is right, and every key is explained.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nightcall::config::raw::{DEFAULTS, Keys, SCHEDULE, TABLES};
@@ -7,6 +8,8 @@ use nightcall::config::{self, Problem, Problems};
 use nightcall::sched::template::{Occasion, Template, vocabulary};
 use nightcall::sched::trigger::Fold;
 use nightcall::zones::Zones;
+
+use crate::metrics::Metric;
 
 const PAGE: &str = include_str!("../../docs/configuration.md");
 
@@ -240,7 +243,7 @@ fn every_route_of_the_local_api_is_documented() {
         }
     }
     assert!(
-        routes >= 16,
+        routes >= 18,
         "only {routes} routes were found: is the form of the source another?"
     );
 }
@@ -268,4 +271,35 @@ fn every_field_and_code_of_the_local_api_is_documented() {
     for (_, word, status) in nightcall::control::Code::ALL {
         assert!(page.contains(&format!("| `{word}` | {status} |")), "{word}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_metric_is_documented_and_every_documented_one_is_exposed() {
+    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let (_, after) = page.split_once("\n## Metrics\n").unwrap();
+    let section = after.split("\n## ").next().unwrap();
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| `nightcall_"));
+    let told: BTreeMap<String, Metric> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let labels = cells[3].split(", ").filter(|label| !label.is_empty());
+            let metric = Metric {
+                kind: cells[2].to_owned(),
+                labels: labels.map(|l| l.trim_matches('`').to_owned()).collect(),
+            };
+            assert!(!cells[4].is_empty(), "{row}");
+            (cells[1].trim_matches('`').to_owned(), metric)
+        })
+        .collect();
+    let (exposed, _) = crate::metrics::exposed().await;
+    for (name, metric) in &exposed {
+        assert_eq!(told.get(name), Some(metric), "{name}");
+    }
+    let gone: Vec<&String> = told
+        .keys()
+        .filter(|name| !exposed.contains_key(*name))
+        .collect();
+    assert!(gone.is_empty(), "documented and not exposed: {gone:?}");
 }

@@ -18,6 +18,7 @@ mod documented;
 mod first_night;
 mod hostile;
 mod import;
+mod metrics;
 mod migrations;
 mod network;
 mod notify;

@@ -201,13 +201,25 @@ impl ChannelView {
     }
 }
 
-/// Whether all is well, for monitors.
+/// Whether the daemon lives, and whether all is well, for monitors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthView {
-    /// Whether it is.
+    /// Whether it lives.
+    pub alive: bool,
+    /// Whether all is well.
     pub healthy: bool,
     /// What is wrong, in words.
     pub complaints: Vec<String>,
+}
+
+/// Whether the daemon does its work, for monitors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyView {
+    /// Whether it does.
+    pub ready: bool,
+    /// Why it does not: of `recovering late store clock`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 impl StatusView {

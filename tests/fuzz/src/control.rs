@@ -209,6 +209,7 @@ async fn start(
         handle,
         store,
         zone,
+        zone_data: None,
         reload: Arc::new(|| Reread {
             new: Err("there is nothing to read".to_owned()),
             notes: Vec::new(),

@@ -199,6 +199,7 @@ impl World {
             handle,
             store,
             zone,
+            zone_data: None,
             reload: Arc::new(|| Reread {
                 new: Err("nothing is read here".to_owned()),
                 notes: Vec::new(),

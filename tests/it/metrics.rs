@@ -1,0 +1,8 @@
+//! The numbers and the health of a running daemon, as a monitor sees them.
+
+mod health;
+mod numbers;
+mod page;
+mod world;
+
+pub(crate) use page::{Metric, exposed};
