@@ -13,6 +13,7 @@ mod held;
 pub mod import;
 mod live;
 pub mod next;
+pub mod notify;
 pub mod output;
 pub mod pause;
 pub mod plan;
@@ -93,6 +94,7 @@ enum Command {
     Backfill(again::backfill::BackfillArgs),
     Resolve(resolve::ResolveArgs),
     Reload(reload::ReloadArgs),
+    Notify(notify::NotifyArgs),
     Sandbox(sandbox::SandboxArgs),
     Demo(demo::DemoArgs),
     Completions(completions::CompletionsArgs),
@@ -203,6 +205,7 @@ fn run(context: &Context, command: Command) -> Outcome {
         Command::Backfill(args) => wait_for(again::backfill::backfill(context, args)),
         Command::Resolve(args) => wait_for(resolve::resolve(context, args)),
         Command::Reload(args) => wait_for(reload::reload(context, args)),
+        Command::Notify(args) => wait_for(notify::notify(context, args)),
         Command::Completions(args) => completions::completions(context, Cli::command(), args),
         Command::Man(args) => completions::man(context, Cli::command(), args),
         Command::Sandbox(args) => wait_for(sandbox::sandbox(context, args)),

@@ -1,6 +1,7 @@
 //! The composition root: `nightcall daemon`, and the only place that names concrete stores, clients and channels.
 //! `reload.rs` reads the configuration again while it runs.
 
+mod channels;
 mod reload;
 
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub use crate::store::sqlite::SqliteReader as History;
 pub use crate::store::sqlite::{Checkup, Soundness};
 /// When a token ends, as it says itself.
 pub use crate::warehouse::carto::token_end;
+/// The way to a channel.
+pub use channels::notifier;
 
 /// Run the daemon until SIGTERM or Ctrl-C.
 ///
@@ -166,7 +169,7 @@ impl Running {
             store: Arc::clone(&store) as Arc<dyn Store>,
             clients,
             clock: Arc::new(SystemClock),
-            plan: plan(config, zones, observe),
+            plan: plan(config, zones, observe)?,
             chores: chores(config, zones),
             instance: config.daemon.instance.clone(),
             systemd: Notifier::from_env(),
@@ -362,7 +365,7 @@ fn zone_lookup(zones: &Zones) -> daemon::Zones {
     Arc::new(move |name| zones.get(name))
 }
 
-fn plan(config: &Config, zones: &Zones, observe: bool) -> Plan {
+fn plan(config: &Config, zones: &Zones, observe: bool) -> Result<Plan, Failure> {
     let mut definitions = Vec::new();
     let mut disabled = Vec::new();
     for schedule in &config.schedules {
@@ -374,7 +377,7 @@ fn plan(config: &Config, zones: &Zones, observe: bool) -> Plan {
             definitions.push((Arc::clone(definition), Arc::clone(&schedule.trigger)));
         }
     }
-    Plan {
+    Ok(Plan {
         config: Arc::clone(&config.hash),
         definitions,
         disabled,
@@ -387,15 +390,15 @@ fn plan(config: &Config, zones: &Zones, observe: bool) -> Plan {
         kept: Duration::from_secs(u64::from(config.daemon.retention.days) * 24 * 3600),
         zones: zone_lookup(zones),
         checks: Arc::new(Patient::of(config, zones)).checks(),
-        channels: Vec::new(),
-    }
+        channels: channels::channels(config)?,
+    })
 }
 
 /// What a running daemon takes in place of its configuration: the plan, and the clients that belong to it. The database,
 /// the local API and the maintenance calendar stay as they were at the start.
 pub fn replacement(config: &Config, zones: &Zones) -> Result<(Plan, Clients), Failure> {
     let clients = connect(config)?;
-    Ok((plan(config, zones, false), clients))
+    Ok((plan(config, zones, false)?, clients))
 }
 
 fn chores(config: &Config, zones: &Zones) -> ChoreSettings {

@@ -42,7 +42,7 @@ impl<'a> Names<'a> {
     }
 
     /// A name that no schedule has.
-    pub(super) fn check(&self, item: &Item<'_>, found: &mut Found) {
+    fn check(&self, item: &Item<'_>, found: &mut Found) {
         let name = text_of(item);
         if self.incomplete || self.all.contains(name) {
             return;

@@ -14,11 +14,9 @@ use crate::secret::SecretSource;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that it may take, so that a stop is not held up.
 const LONGEST: Duration = Duration::from_secs(110);
-/// How often an outside switch hears that the daemon is there.
-const EVERY: Duration = Duration::from_secs(60);
 
 /// The ways to tell people, with the keys that only they may say.
-const TYPES: [(&str, &[&str]); 5] = [
+const TYPES: [(&str, &[&str]); 4] = [
     ("webhook", &["url", "secret", "ca_file"]),
     ("slack", &["url", "token", "channel"]),
     (
@@ -26,22 +24,13 @@ const TYPES: [(&str, &[&str]); 5] = [
         &["host", "port", "tls", "username", "password", "from", "to"],
     ),
     ("command", &["command"]),
-    ("heartbeat", &["url", "every", "schedules"]),
 ];
 
 /// Keys that every type may say.
 const SHARED: [&str; 5] = ["type", "timeout", "on", "tags", "owners"];
 
-/// A channel with the place that later checks point at.
-#[derive(Debug)]
-pub(super) struct Read<'a> {
-    pub(super) channel: Channel,
-    /// The schedules that it names.
-    pub(super) schedules: Vec<Item<'a>>,
-}
-
 /// Reads a channel; `None` when something is wrong with it.
-pub(super) fn channel<'a>(item: &Item<'a>, found: &mut Found) -> Option<Read<'a>> {
+pub(super) fn channel(item: &Item<'_>, found: &mut Found) -> Option<Channel> {
     if !item.is_named_table("channel", found) {
         return None;
     }
@@ -68,13 +57,7 @@ pub(super) fn channel<'a>(item: &Item<'a>, found: &mut Found) -> Option<Read<'a>
         timeout: timeout(&table, found),
         kind: kind?,
     };
-    let schedules = table
-        .get("schedules")
-        .map(|item| item.list("a list of names", &mut Found::default()));
-    (found.problems.len() == before).then(|| Read {
-        channel,
-        schedules: schedules.unwrap_or_default(),
-    })
+    (found.problems.len() == before).then_some(channel)
 }
 
 /// A key that another type understands is a problem: it would be passed over in silence.
@@ -101,22 +84,10 @@ fn kind(table: &Table<'_>, chosen: &str, found: &mut Found) -> Option<ChannelKin
         }),
         "slack" => slack(table, found),
         "email" => email(table, found),
-        "command" => {
+        _ => {
             let item = table.need("command", "[\"/usr/local/bin/page\", \"ops\"]", found)?;
-            let words = command(item, found)?;
-            Some(ChannelKind::Command(words))
+            command(item, found).map(ChannelKind::Command)
         }
-        _ => Some(ChannelKind::Heartbeat {
-            url: needed_secret(table, "url", "HEALTHCHECK_URL", found)?,
-            every: table
-                .get("every")
-                .and_then(|item| item.duration(Duration::from_secs(10), found))
-                .unwrap_or(EVERY),
-            schedules: table
-                .get("schedules")
-                .map(|item| names(item, found))
-                .unwrap_or_default(),
-        }),
     }
 }
 
@@ -268,23 +239,6 @@ fn kinds(item: &Item<'_>, found: &mut Found) -> Vec<NoticeKind> {
         }
     }
     kinds
-}
-
-fn names(item: &Item<'_>, found: &mut Found) -> Vec<ScheduleName> {
-    let mut names = Vec::new();
-    for item in item.list("a list of names", found) {
-        let Some(text) = item.text(found) else {
-            continue;
-        };
-        match ScheduleName::new(text) {
-            Ok(name) => names.push(name),
-            Err(_) => {
-                let message = format!("`{}` is no name of a schedule", short(text));
-                found.wrong(item.problem(message));
-            }
-        }
-    }
-    names
 }
 
 /// The names of all channels, for those who refer to one.

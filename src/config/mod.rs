@@ -151,21 +151,19 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Whether a notice of this kind goes there, of this schedule when it concerns one.
-    pub fn wants(&self, kind: NoticeKind, schedule: Option<&Schedule>) -> bool {
-        let on = self.on.as_ref().is_none_or(|on| on.contains(&kind));
-        let everything = self.tags.is_empty() && self.owners.is_empty();
-        on && match schedule {
-            None => everything,
-            Some(schedule) => {
-                let named = schedule.notify.as_ref();
-                let chosen = named.is_none_or(|names| names.contains(&self.name));
-                let tagged = self.tags.iter().any(|tag| schedule.tags.contains(tag));
-                let owner = schedule.owner.as_ref();
-                let owned = owner.is_some_and(|owner| self.owners.contains(owner));
-                chosen && (everything || tagged || owned)
-            }
-        }
+    /// Whether it looks at everything, and not only at schedules with its tags and owners.
+    pub fn hears_all(&self) -> bool {
+        self.tags.is_empty() && self.owners.is_empty()
+    }
+
+    /// Whether it hears of a schedule.
+    pub fn hears(&self, schedule: &Schedule) -> bool {
+        let named = schedule.notify.as_ref();
+        let chosen = named.is_none_or(|names| names.contains(&self.name));
+        let tagged = self.tags.iter().any(|tag| schedule.tags.contains(tag));
+        let owner = schedule.owner.as_ref();
+        let owned = owner.is_some_and(|owner| self.owners.contains(owner));
+        chosen && (self.hears_all() || tagged || owned)
     }
 }
 
@@ -210,15 +208,6 @@ pub enum ChannelKind {
     },
     /// A program with its arguments.
     Command(Vec<String>),
-    /// An outside dead man's switch.
-    Heartbeat {
-        /// The address, which is a secret.
-        url: SecretSource,
-        /// How often it hears that the daemon is there.
-        every: Duration,
-        /// Whose runs it watches; none: the daemon itself.
-        schedules: Vec<ScheduleName>,
-    },
 }
 
 /// How a mail server is spoken to.

@@ -22,7 +22,7 @@ use super::settings::{Said, ZoneBook};
 use super::source::{Place, Source, read_all, shown};
 use super::syntax::syntax_error;
 use super::values::Files;
-use super::{Config, Daemon, raw, secrets, warn};
+use super::{Channel, Config, Daemon, raw, secrets, warn};
 use crate::sched::time::Timestamp;
 use crate::zones::Zones;
 
@@ -270,7 +270,7 @@ fn assemble<'a>(
         .iter()
         .filter(|item| item.value.is_table());
     let names: Vec<&str> = tables.map(|item| item.key).collect();
-    let channels: Vec<channel::Read<'a>> = parts
+    let channels: Vec<Channel> = parts
         .channels
         .iter()
         .filter_map(|item| channel::channel(item, found))
@@ -294,9 +294,6 @@ fn assemble<'a>(
     check_default_connection(&known, found);
     if let Some(item) = &defaults.notify {
         channel_names.read(item, found);
-    }
-    for item in channels.iter().flat_map(|read| &read.schedules) {
-        known.schedules.check(item, found);
     }
     let schedules: Vec<schedule::Read<'a>> = cores::each(&parts.schedules, found, |item, found| {
         schedule::schedule(item, &known, found)
@@ -322,7 +319,7 @@ fn assemble<'a>(
             .into_iter()
             .map(|read| read.connection)
             .collect(),
-        channels: channels.into_iter().map(|read| read.channel).collect(),
+        channels,
         classify,
         schedules: schedules.into_iter().map(|read| read.schedule).collect(),
         warnings: Vec::new(),

@@ -87,26 +87,8 @@ pub const SECRET: Keys = Keys {
 pub const NOTIFY: Keys = Keys {
     table: "[notify.NAME]",
     keys: &[
-        "type",
-        "on",
-        "tags",
-        "owners",
-        "timeout",
-        "url",
-        "secret",
-        "ca_file",
-        "token",
-        "channel",
-        "host",
-        "port",
-        "tls",
-        "username",
-        "password",
-        "from",
-        "to",
-        "command",
-        "every",
-        "schedules",
+        "type", "on", "tags", "owners", "timeout", "url", "secret", "ca_file", "token", "channel",
+        "host", "port", "tls", "username", "password", "from", "to", "command",
     ],
 };
 

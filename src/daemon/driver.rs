@@ -202,7 +202,7 @@ impl Driver {
             // It may be so much that the loop does not wait for that.
             drop(spawn_blocking(move || drop(former)));
             self.performer.exchange(clients);
-            self.channels.send_replace(self.plan.channels.clone());
+            self.channels.send_replace(self.plan.told());
             self.observer.measures.expect(&self.plan);
         }
         self.reported = self.reported.filter(|_| !shown);

@@ -35,8 +35,8 @@ pub use chores::ChoreSettings;
 pub use clock::{Clock, Moment, SystemClock, synchronisation};
 pub use doctor::Checks;
 pub use handle::{DaemonHandle, Replacement, Status, Undecided};
-pub use outbox::{Channel, ChannelStatus, Trouble};
 pub use measure::Measures;
+pub use outbox::{Channel, ChannelStatus, Trouble};
 pub use perform::Clients;
 
 use asked::Asked;
@@ -83,6 +83,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Who is told now. A daemon that only observes tells nobody: what it decides is not what happens.
+    fn told(&self) -> Vec<Channel> {
+        match self.observe {
+            true => Vec::new(),
+            false => self.channels.clone(),
+        }
+    }
+
     fn setup(&self, instance: String, generation: u32) -> Setup {
         Setup {
             instance,
@@ -149,7 +157,7 @@ impl Daemon {
         let (answers, inputs) = mpsc::channel(INPUTS);
         let (requests, asked) = mpsc::channel(REQUESTS);
         let observer = Observer::new();
-        let (channels, served) = watch::channel(parts.plan.channels.clone());
+        let (channels, served) = watch::channel(parts.plan.told());
         let (told, shown_channels) = watch::channel(Arc::default());
         let desk = Desk {
             outbox: parts.outbox,

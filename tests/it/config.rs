@@ -519,10 +519,6 @@ owners = ["geo@example.com"]
 type = "command"
 command = ["/usr/local/bin/page", "ops"]
 timeout = "10s"
-[notify.alive]
-type = "heartbeat"
-url = { env = "HEALTHCHECK_URL" }
-schedules = ["map"]
 "##;
 
     const SCHEDULES: &str = r#"
@@ -577,39 +573,30 @@ notify = ["slack"]
         assert_eq!(login.unwrap().0, "nightcall");
         let words = ["/usr/local/bin/page".to_owned(), "ops".to_owned()];
         assert_eq!(kind("page"), ChannelKind::Command(words.to_vec()));
-        let ChannelKind::Heartbeat {
-            every, schedules, ..
-        } = kind("alive")
-        else {
-            panic!("no heartbeat");
-        };
-        assert_eq!((every, schedules.len()), (Duration::from_secs(60), 1));
         let page = config.channels.iter().find(|c| c.name == "page").unwrap();
         assert_eq!(page.timeout, Duration::from_secs(10));
     }
 
     #[test]
-    fn a_notice_goes_to_those_who_want_its_kind_and_its_schedule() {
+    fn a_schedule_is_heard_of_by_those_it_names_or_who_look_for_it() {
         let config = good(&format!("{BASE}{CHANNELS}{SCHEDULES}"));
-        let who = |kind, schedule: Option<&str>| -> Vec<&str> {
-            let schedule = schedule.map(|name| {
-                let is = |s: &&nightcall::config::Schedule| s.name.as_str() == name;
-                config.schedules.iter().find(is).unwrap()
-            });
-            let told = config.channels.iter().filter(|c| c.wants(kind, schedule));
-            told.map(|channel| channel.name.as_str()).collect()
+        let who = |name: &str| -> Vec<&str> {
+            let is = |s: &&nightcall::config::Schedule| s.name.as_str() == name;
+            let schedule = config.schedules.iter().find(is).unwrap();
+            let told = config.channels.iter().filter(|c| c.hears(schedule));
+            sorted(told.map(|channel| channel.name.as_str()).collect())
         };
-        let all = ["alive", "bot", "hook", "mail", "page", "slack"];
-        assert_eq!(sorted(who(NoticeKind::Failed, Some("map"))), all);
-        let late = who(NoticeKind::Late, Some("map"));
-        assert_eq!(sorted(late), ["alive", "bot", "hook", "mail", "page"]);
+        assert_eq!(who("map"), ["bot", "hook", "mail", "page", "slack"]);
         // What a schedule names goes nowhere else.
-        assert_eq!(who(NoticeKind::Failed, Some("quiet")), ["slack"]);
-        assert_eq!(who(NoticeKind::Late, Some("quiet")), [""; 0]);
+        assert_eq!(who("quiet"), ["slack"]);
         // What concerns no schedule is for those who look at everything.
+        let all = config.channels.iter().filter(|c| c.hears_all());
+        let all = sorted(all.map(|c| c.name.as_str()).collect());
+        assert_eq!(all, ["hook", "page", "slack"]);
+        let slack = config.channels.iter().find(|c| c.name == "slack").unwrap();
         assert_eq!(
-            sorted(who(NoticeKind::Clock, None)),
-            ["alive", "hook", "page"]
+            slack.on,
+            Some(vec![NoticeKind::Failed, NoticeKind::Recovered])
         );
     }
 

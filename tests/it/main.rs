@@ -31,4 +31,5 @@ mod sqlite_file;
 mod store_conformance;
 mod support;
 mod systemd;
+mod telling;
 mod tidy;
