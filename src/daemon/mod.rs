@@ -163,6 +163,7 @@ impl Daemon {
             outbox: parts.outbox,
             clock: Arc::clone(&parts.clock),
             instance: instance.clone(),
+            observe: parts.plan.observe,
             stored: observer.notices(),
             status: told,
         };

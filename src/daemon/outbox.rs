@@ -78,6 +78,8 @@ pub(super) struct Desk {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) instance: String,
+    /// Whether this daemon only observes: then it has no channels, and what they have come to stays as it is.
+    pub(super) observe: bool,
     /// Rings when a notice was stored.
     pub(super) stored: Arc<Notify>,
     pub(super) status: watch::Sender<Arc<Vec<ChannelStatus>>>,
@@ -123,6 +125,9 @@ impl Desk {
 
     /// What a channel that is gone has left must not keep notices from being pruned.
     async fn forget_others(&self, names: Vec<String>) {
+        if self.observe {
+            return;
+        }
         if let Err(error) = self.outbox.keep_channels(names).await {
             warn!(%error, "channels that are gone cannot be forgotten");
         }

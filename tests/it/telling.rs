@@ -158,5 +158,8 @@ async fn a_sample_shows_whether_a_channel_works() {
     );
     assert!(!said.contains("abcdefgh"), "{said}");
     let (code, said) = test(&["godo"]).await;
-    assert!(code == 1 && said.contains("there are: good bad missing"), "{said}");
+    assert!(
+        code == 1 && said.contains("there are: good bad missing"),
+        "{said}"
+    );
 }

@@ -55,10 +55,16 @@ const DOORS: &[(&str, &[&str])] = &[
     ("store::sqlite", &["store/sqlite", "cli/serve.rs"]),
     ("store::postgres", &["store/postgres", "cli/serve.rs"]),
     ("warehouse::carto", &["warehouse/carto", "cli/serve.rs"]),
-    ("notify::webhook", &["notify/webhook.rs", "cli/serve/channels.rs"]),
+    (
+        "notify::webhook",
+        &["notify/webhook.rs", "cli/serve/channels.rs"],
+    ),
     ("notify::slack", &["notify/slack", "cli/serve/channels.rs"]),
     ("notify::email", &["notify/email", "cli/serve/channels.rs"]),
-    ("notify::command", &["notify/command.rs", "cli/serve/channels.rs"]),
+    (
+        "notify::command",
+        &["notify/command.rs", "cli/serve/channels.rs"],
+    ),
     (
         "notify::heartbeat",
         &["notify/heartbeat.rs", "cli/serve.rs"],

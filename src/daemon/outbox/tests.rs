@@ -171,6 +171,7 @@ impl Scene {
             outbox: Arc::clone(&shelf) as Arc<dyn Outbox>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             instance: "prod".to_owned(),
+            observe: false,
             stored: Arc::default(),
             status,
         };
@@ -381,6 +382,25 @@ async fn what_was_sent_and_not_settled_is_sent_again_under_the_same_id() {
     assert_eq!(heard[1].message.items.len(), 4);
     assert_eq!((heard.len(), heard[2].message.items.len()), (3, 1));
     assert_eq!(scene.progress("ops").upto, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_gone_is_forgotten_but_not_by_a_daemon_that_only_observes() {
+    let mut scene = Scene::new();
+    let known = |scene: &Scene| scene.shelf.channels.lock().unwrap().contains_key("ops");
+    scene
+        .shelf
+        .channels
+        .lock()
+        .unwrap()
+        .insert("ops".to_owned(), Progress::default());
+    for observe in [true, false] {
+        scene.desk.observe = observe;
+        let (_task, stop) = scene.serve(&[]);
+        pass(MINUTE).await;
+        assert_eq!(known(&scene), observe);
+        stop.cancel();
+    }
 }
 
 #[tokio::test(start_paused = true)]
