@@ -44,7 +44,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 ///
 /// What was expected against what is on record, how it ended, what was slow, what is paused and why, and what comes
 /// next; short when all is well. Without --since it tells of the last night, from 17:00 of the day before until now, in
-/// the time zone of [defaults] (else UTC). Works without a daemon. The exit code is 0 when all is fine, else 1.
+/// the time zone of the defaults (else UTC). Works without a daemon. The exit code is 0 when all is fine, else 1.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  nightcall report\n  nightcall report --week --json\n  \
